@@ -1,0 +1,114 @@
+/*
+ * Every bound of the product, with its reason. Units stand at the end of the names. Relations between
+ * bounds are asserted at compile time at the end. Full is a normal state: refuse early and clearly.
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+#include <assert.h>
+
+enum {
+    /* --- the cluster ------------------------------------------------------------------------- */
+    NODES_MAX = 7,          /* 3 or 5 voters, and room for a replacement beside them */
+    NODE_ID_MAX = 99999,    /* titles in cluster.conf match [1-9][0-9]{0,4} */
+    HOST_BYTES_MAX = 255,   /* a DNS name (RFC 1035, 2.3.4) */
+    PATH_BYTES_MAX = 1024,  /* paths in cluster.conf; longer ones are refused */
+    CLUSTER_NAME_BYTES_MAX = 64,
+
+    /* --- names and fields of the ledger ------------------------------------------------------ */
+    ACCOUNT_ID_BYTES_MAX = 64,
+    CURRENCY_CODE_BYTES_MAX = 12,
+    CURRENCY_SCALE_MAX = 18,
+    CURRENCIES_MAX = 4096,  /* totals are cached in memory, one row a currency */
+    AMOUNT_DIGITS_MAX = 38, /* 2^126 has 38 digits */
+    LEGS_MAX = 64,
+    REFERENCE_BYTES_MAX = 128,
+    METADATA_BYTES_MAX = 4096,
+    OUTCOME_ROWS_MAX = 2 * LEGS_MAX, /* each leg touches at most two accounts */
+
+    /* --- requests ---------------------------------------------------------------------------- */
+    BATCH_ITEMS_MAX = 8192,
+    MESSAGE_BYTES_MAX = 4 * 1024 * 1024,  /* one client message; a full batch fits */
+    ENVELOPES_MAX = 64,                   /* requests in one JSON array */
+    JSON_DEPTH_MAX = 16,
+    REQUEST_ID_BYTES_MAX = 64,
+    METHOD_BYTES_MAX = 64,
+    LIST_ITEMS_MAX = 1000,                /* rows of one list answer */
+    LIST_ITEMS_DEFAULT = 100,
+    /* The binary form of a message is never longer than twice its text. */
+    REQUEST_BYTES_MAX = 2 * MESSAGE_BYTES_MAX,
+    ANSWER_BYTES_MAX = 32 * 1024 * 1024,  /* outcomes of 8,192 items, with balances */
+
+    /* --- sessions ---------------------------------------------------------------------------- */
+    HTTP_HEAD_BYTES_MAX = 8192,
+    SESSION_REQUESTS_MAX = 1024,          /* unanswered requests of one connection */
+    SESSION_REQUEST_BYTES_MAX = 2 * MESSAGE_BYTES_MAX, /* and their bytes */
+    SESSION_WRITE_BYTES_MAX = 48 * 1024 * 1024, /* one full answer as JSON, and then some */
+    SESSION_PING_MS = 20000,
+    SESSION_DEAD_MS = 40000,
+    SESSION_STALL_MS = 10000,             /* a reader that takes nothing for so long is closed */
+    SESSION_OPEN_MS = 10000,              /* TLS handshake and HTTP head together */
+    SESSIONS_PER_WORKER_MAX = 16384,
+    WORKERS_MAX = 64,
+    STREAM_READ_BYTES = 64 * 1024,
+
+    /* --- the node ---------------------------------------------------------------------------- */
+    NODE_REQUESTS_MAX = 65536,            /* requests in flight on one node, all sessions */
+    NODE_REQUEST_BYTES_MAX = 64 * 1024 * 1024, /* and their bytes */
+    FORWARDS_MAX = 65536,                 /* forwarded requests without an answer */
+    REQUEST_TIMEOUT_MS = 5000,            /* then `unknown`, or read_timeout */
+    REQUEST_RETRY_AFTER_MS = 100,         /* told to clients with `overloaded` */
+    SHUTDOWN_DRAIN_MS = 2000,
+    SHUTDOWN_TRANSFER_MS = 1500,
+    STATUS_PERIOD_MS = 100,               /* how often nodes tell each other their state */
+    PEER_SILENT_MS = 1000,                /* without news for so long a peer is unreachable */
+    CLOCK_OFFSET_MS_MAX = 500,            /* a leader further from the median resigns */
+
+    /* --- the log ----------------------------------------------------------------------------- */
+    ENTRY_BYTES_MAX = 1024 * 1024,        /* well under raft's 8 MiB segment */
+    ENTRY_COMMANDS_MAX = 2 * BATCH_ITEMS_MAX,
+    ENTRIES_IN_FLIGHT_MAX = 8,            /* proposed and not applied: bounds raft's memory */
+    BATCH_REQUEST_BYTES_MAX = 768 * 1024, /* request bytes put into one batch (one may be larger) */
+    APPLY_QUEUE_BYTES_MAX = 64 * 1024 * 1024, /* above it peers are not read, nothing is admitted */
+    DIGESTS_KEPT = 1024,                  /* recent (seq, digest) pairs of each node */
+
+    /* --- peers ------------------------------------------------------------------------------- */
+    PEER_CONNECT_MS = 2000,
+    PEER_RETRY_MS = 150,
+    PEER_USER_TIMEOUT_MS = 2000,          /* TCP_USER_TIMEOUT: a cut link is noticed */
+    PEER_STALL_MS = 3000,                 /* a link that does not drain for so long is cut */
+    PEER_WRITE_BYTES_MAX = 32 * 1024 * 1024,
+    PEER_PUMP_BYTES_MAX = 4 * 1024 * 1024, /* raft's bytes waiting for the wire, per stream */
+    LINK_FRAME_BYTES_MAX = ANSWER_BYTES_MAX + 1024,
+
+    /* --- raft -------------------------------------------------------------------------------- */
+    RAFT_HEARTBEAT_MS = 25,
+    RAFT_ELECTION_TIMEOUT_MS = 800,
+    RAFT_CONNECT_RETRY_MS = 150,
+    RAFT_INFLIGHT_ENTRIES_MAX = 64,
+    RAFT_SNAPSHOT_BYTES = 64 * 1024 * 1024, /* entries applied between two snapshots */
+    RAFT_SNAPSHOT_TRAILING = 1024,        /* entries kept behind a snapshot; never 0 */
+    RAFT_SNAPSHOT_ENTRIES_MAX = 65536,    /* a snapshot at the latest after so many entries */
+    RAFT_COPY_HOLD_BYTES = 1024 * 1024 * 1024, /* log kept while a peer fetches the state */
+    RAFT_WATCHDOG_MS = 10000,             /* an append or snapshot that takes longer stops the node */
+
+    /* --- storage ----------------------------------------------------------------------------- */
+    COMMIT_PERIOD_MS = 250,               /* LMDB commits at least so often under load */
+    COMMIT_SCAN_MS = 5,                   /* a waiting scan brings the commit forward to this */
+    COMMIT_ENTRY_BYTES_MAX = 8 * 1024 * 1024, /* entries applied in one transaction (dirty pages) */
+    READER_AGE_MS_MAX = 1000,             /* a read transaction is never held longer */
+    DISK_RESERVE_BYTES = 256 * 1024 * 1024 /* below it payments are refused (storage_full) */
+};
+
+static_assert(OUTCOME_ROWS_MAX >= 2 * LEGS_MAX, "every account of a payment has its row");
+static_assert(ENTRY_COMMANDS_MAX >= BATCH_ITEMS_MAX, "an atomic batch of small items fits one entry");
+static_assert(BATCH_REQUEST_BYTES_MAX < ENTRY_BYTES_MAX, "a batch makes about one entry");
+static_assert((long long)ENTRY_BYTES_MAX * ENTRIES_IN_FLIGHT_MAX <= 8 * 1024 * 1024,
+              "raft's memory per follower stays within one segment");
+static_assert(RAFT_SNAPSHOT_TRAILING > 0, "trailing 0 makes raft lose committed entries");
+static_assert(RAFT_ELECTION_TIMEOUT_MS >= 8 * RAFT_HEARTBEAT_MS, "several heartbeats per timeout");
+static_assert(SESSION_DEAD_MS >= 2 * SESSION_PING_MS, "a pong has time to arrive");
+static_assert(LINK_FRAME_BYTES_MAX > ANSWER_BYTES_MAX, "every answer fits a frame");
+static_assert(PEER_WRITE_BYTES_MAX <= LINK_FRAME_BYTES_MAX, "see consensus/link");
+
+#endif
