@@ -14,6 +14,9 @@ enum {
     HOST_BYTES_MAX = 255,   /* a DNS name (RFC 1035, 2.3.4) */
     PATH_BYTES_MAX = 1024,  /* paths in cluster.conf; longer ones are refused */
     CLUSTER_NAME_BYTES_MAX = 64,
+    CONFIG_BYTES_MAX = 64 * 1024, /* cluster.conf, comments included */
+    ORIGINS_MAX = 16,             /* compared one by one with each Origin header */
+    ORIGIN_BYTES_MAX = 320,       /* scheme, DNS name, port */
 
     /* --- names and fields of the ledger ------------------------------------------------------ */
     ACCOUNT_ID_BYTES_MAX = 64,
