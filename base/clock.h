@@ -27,7 +27,10 @@ int64_t clock_wall_ns(const struct clock *clock);
 /* "2026-11-23T10:15:30.201000001Z" and its terminator. */
 enum { TIME_TEXT_BYTES = 31 };
 
-/* Formats nanoseconds since 1970 as RFC 3339 in UTC with nine decimals; years 1970 to 2261. */
+/* 2261-12-31T23:59:59.999999999Z: the last time that has a text. */
+#define TIME_NS_MAX INT64_C(9214646399999999999)
+
+/* Formats nanoseconds since 1970, 0 to TIME_NS_MAX, as RFC 3339 in UTC with nine decimals. */
 void time_format(int64_t time_ns, char text[TIME_TEXT_BYTES]);
 
 /*

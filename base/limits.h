@@ -13,6 +13,7 @@ enum {
     NODE_ID_MAX = 99999,    /* titles in cluster.conf match [1-9][0-9]{0,4} */
     HOST_BYTES_MAX = 255,   /* a DNS name (RFC 1035, 2.3.4) */
     PATH_BYTES_MAX = 1024,  /* paths in cluster.conf; longer ones are refused */
+    LOG_LINE_BYTES_MAX = 2048, /* written in one piece: a pipe keeps up to 4096 bytes together */
     CLUSTER_NAME_BYTES_MAX = 64,
     CONFIG_BYTES_MAX = 64 * 1024, /* cluster.conf, comments included */
     ORIGINS_MAX = 16,             /* compared one by one with each Origin header */
