@@ -14,8 +14,13 @@ struct uuid {
 
 enum { UUID_TEXT_BYTES = 37 };
 
+/* Clients see a seq as a JSON number, which is exact below 2^53. */
+#define SEQ_MAX (((uint64_t)1 << 53) - 1)
+
 /* 8-4-4-4-12 hexadecimal digits of either case (RFC 9562, section 4); nil and max are refused. */
 bool uuid_parse(struct text text, struct uuid *uuid);
+/* Neither nil nor max. */
+bool uuid_valid(const struct uuid *uuid);
 /* Lower case, with a terminator. */
 void uuid_format(const struct uuid *uuid, char text[UUID_TEXT_BYTES]);
 bool uuid_equal(const struct uuid *a, const struct uuid *b);
