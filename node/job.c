@@ -1,0 +1,76 @@
+#include "node/job.h"
+
+#include <stdlib.h>
+
+struct job *job_make(enum job_kind kind, struct admission *admission, uint64_t deadline_ns)
+{
+    assert(admission != NULL);
+    struct job *job = calloc(1, sizeof(*job));
+    if (job == NULL) {
+        return NULL;
+    }
+    job->kind = kind;
+    job->admission = admission;
+    job->deadline_ns = deadline_ns;
+    list_init(&job->node);
+    list_init(&job->deadline_node);
+    list_init(&job->reads);
+    buffer_init(&job->bytes, REQUEST_BYTES_MAX);
+    atomic_fetch_add(&admission->jobs, 1);
+    return job;
+}
+
+static void job_release_call(struct job *job, struct call *call)
+{
+    assert(job->call == call);
+    job->call = NULL;
+    gateway_answer(call);
+}
+
+void job_refuse(struct job *job, enum code code)
+{
+    assert(code != CODE_OK);
+    struct call *call = job->call;
+    if (call == NULL) {
+        return;
+    }
+    call->code = code;
+    call->retry_after_ms = REQUEST_RETRY_AFTER_MS;
+    job_release_call(job, call);
+}
+
+void job_answer(struct job *job)
+{
+    struct call *call = job->call;
+    if (call == NULL) {
+        return;
+    }
+    const struct ledger_request *request = &job->request;
+    if (request->code != CODE_OK) {
+        job_refuse(job, request->code);
+        return;
+    }
+    call->code = CODE_OK;
+    call->seq = request->seq;
+    call->term = request->term;
+    call->time_ns = request->time_ns;
+    call->outcomes_count = request->outcomes_count;
+    buffer_swap(&call->answer, &job->request.outcomes);
+    job_release_call(job, call);
+}
+
+void job_free(struct job *job)
+{
+    if (job == NULL) {
+        return;
+    }
+    assert(job->call == NULL);
+    assert(list_empty(&job->reads));
+    list_remove(&job->node);
+    list_remove(&job->deadline_node);
+    atomic_fetch_sub(&job->admission->jobs, 1);
+    atomic_fetch_sub(&job->admission->bytes, job->bytes.size);
+    buffer_deinit(&job->bytes);
+    buffer_deinit(&job->request.outcomes);
+    free(job);
+}

@@ -1,0 +1,90 @@
+/*
+ * The ledger thread: the only owner of the ledger's write side. It takes work from the core and the
+ * gateway's workers through one bounded queue and gives back entries (to propose), answers (to the
+ * gateway directly, or to the core for other nodes) and events.
+ *
+ * It keeps one LMDB transaction open over many entries and commits when a scan waits, after
+ * COMMIT_PERIOD_MS, or past COMMIT_ENTRY_BYTES_MAX. It never commits past what raft has on this
+ * node's own disk (ledger_thread_stored): a start that finds raft's last index below LMDB's then
+ * knows that the log lost its tail.
+ */
+#ifndef NODE_LEDGER_THREAD_H
+#define NODE_LEDGER_THREAD_H
+
+#include "base/clock.h"
+#include "node/job.h"
+
+struct ledger_thread;
+
+enum ledger_event_kind {
+    LEDGER_EVENT_ENTRY,     /* a verified entry: propose it, if the epoch still runs */
+    LEDGER_EVENT_ANSWER,    /* a forwarded job is done: send its answer, then free it */
+    LEDGER_EVENT_ROUTE,     /* a job came while this node does not lead: route it */
+    LEDGER_EVENT_BARRIER,   /* a barrier job is done; its reads wait for request.seq */
+    LEDGER_EVENT_DURABLE,   /* the state is on disk up to `position` (snapshot, copy) */
+    LEDGER_EVENT_DIFFERENT, /* an outcome was not the expected one */
+    LEDGER_EVENT_DIVERGED   /* the digest that an entry carries is not ours */
+};
+
+/* From the ledger thread to the core, which frees it. */
+struct ledger_event {
+    struct list node;
+    enum ledger_event_kind kind;
+    uint64_t epoch;             /* ENTRY */
+    struct ledger_entry *entry; /* ENTRY: owned by the ledger; not to be touched in another epoch */
+    struct job *job;            /* ANSWER, ROUTE, BARRIER */
+    uint64_t ticket;            /* DURABLE: which request */
+    struct position position;   /* DURABLE, DIVERGED */
+    uint64_t seq;               /* DIVERGED: of the pair that differs */
+    struct digest theirs;
+};
+
+struct ledger_thread_options {
+    struct ledger *ledger;       /* borrowed */
+    struct metrics *metrics;
+    const struct clock *clock;
+    struct queue *events;        /* to the core */
+    uint32_t entries_window;     /* entries in flight, at most ENTRIES_IN_FLIGHT_MAX */
+};
+
+enum status MUST_CHECK ledger_thread_open(struct ledger_thread **thread,
+                                          const struct ledger_thread_options *options);
+
+/*
+ * Ends the thread: answers what is inside (leadership_lost, unknown, shutting_down), commits what
+ * raft has stored, joins. The ledger stays open.
+ */
+void ledger_thread_close(struct ledger_thread *thread);
+
+/* All of these are thread-safe and return at once. */
+
+/* A job of any kind but barrier reads. Never refused here: admission came before. */
+void ledger_thread_submit(struct ledger_thread *thread, struct job *job);
+
+/* A committed entry, in log order (bytes are copied). Never refused. */
+void ledger_thread_apply(struct ledger_thread *thread, uint64_t index, const uint8_t *bytes,
+                         size_t size);
+
+/* Epochs, in the order of the log: begin comes after the apply of the barrier. */
+void ledger_thread_epoch_begin(struct ledger_thread *thread, uint64_t epoch, uint64_t term);
+void ledger_thread_epoch_end(struct ledger_thread *thread);
+
+/*
+ * Makes everything up to raft index `index` durable (all of it was given to apply before), then
+ * sends LEDGER_EVENT_DURABLE with the ticket.
+ */
+void ledger_thread_make_durable(struct ledger_thread *thread, uint64_t index, uint64_t ticket);
+
+/* raft has this index on the node's own disk. */
+void ledger_thread_stored(struct ledger_thread *thread, uint64_t index);
+
+/* True while the ledger is in an epoch: a hint for submitters. */
+bool ledger_thread_leading(const struct ledger_thread *thread);
+
+/* The applied position as of the last piece of work. */
+struct position ledger_thread_position(struct ledger_thread *thread);
+
+/* Bytes of entries waiting to be applied. */
+uint64_t ledger_thread_apply_bytes(const struct ledger_thread *thread);
+
+#endif
