@@ -18,7 +18,7 @@ enum request_mode {
 };
 
 struct leg {
-    struct text debit;    /* account ids, already valid in form */
+    struct text debit; /* account ids, already valid in form */
     struct text credit;
     struct text currency; /* empty: the accounts' own */
     u128 amount;          /* 0 < amount < 2^126 */
@@ -26,7 +26,7 @@ struct leg {
 
 struct payment {
     struct uuid id;
-    bool short_form;         /* the client wrote debit/credit/amount instead of legs */
+    bool short_form; /* the client wrote debit/credit/amount instead of legs */
     bool has_valid_until;
     bool has_effective_at;
     bool has_reference;
@@ -34,8 +34,8 @@ struct payment {
     int64_t valid_until_ns;
     int64_t effective_at_ns;
     struct text reference;
-    struct text metadata;    /* the JSON object's own bytes, as the client sent them */
-    uint32_t legs_count;     /* 1..LEGS_MAX */
+    struct text metadata; /* the JSON object's own bytes, as the client sent them */
+    uint32_t legs_count;  /* 1..LEGS_MAX */
     struct leg legs[LEGS_MAX];
 };
 
@@ -68,7 +68,8 @@ void command_write(struct buffer *out, const struct command *command);
 /* Reads and checks the head. STATUS_INVALID on wrong bytes, bounds or a mode that does not fit. */
 enum status MUST_CHECK request_read_head(struct reader *reader, enum request_mode *mode,
                                          uint32_t *count);
-/* Reads one command; texts are borrowed from the reader's bytes. STATUS_INVALID on any damage. */
+/* Reads one command; texts are borrowed from the reader's bytes. STATUS_INVALID on any damage;
+ * *command is then undefined (it is large, and filled in as it is read). */
 enum status MUST_CHECK command_read(struct reader *reader, struct command *command);
 
 #endif

@@ -4,9 +4,9 @@
  * Header, little-endian, ENTRY_HEADER_BYTES:
  *   u8 version (1), u8 flags (0), u16 zero, u32 count of commands, u64 term, u64 first seq,
  *   i64 log time in ns (0: a barrier that does not move time), 16 bytes unique id,
- *   u64 seq of the digest, 32 bytes digest (the newest pair the leader had applied), u32 size of the
- *   commands in bytes, u32 zero
- * then the commands, then zero bytes up to a multiple of 8 (raft 0.22 destroys its log otherwise).
+ *   u64 seq of the digest, 32 bytes digest (the newest pair the leader had applied), u32 size of
+ * the commands in bytes, u32 zero then the commands, then zero bytes up to a multiple of 8 (raft
+ * 0.22 destroys its log otherwise).
  *
  * Commands in entry form; accounts and currencies are numbers where the leader found them, else
  * texts (their refusal is recorded with what the client wrote). A currency equal to the accounts'
@@ -77,9 +77,9 @@ enum entry_item_kind { ENTRY_ITEM_COMMAND = 0, ENTRY_ITEM_GROUP = 1 };
 /* The head of an item: a single command, or a group whose commands follow as items. */
 struct entry_item {
     enum entry_item_kind kind;
-    enum code expected;    /* command */
-    uint32_t group_count;  /* group: how many commands follow it */
-    bool group_aborted;    /* group: refused because of an item that is not in this entry */
+    enum code expected;   /* command */
+    uint32_t group_count; /* group: how many commands follow it */
+    bool group_aborted;   /* group: refused because of an item that is not in this entry */
 };
 
 /* Starts an entry in an empty buffer (the header is filled in by entry_finish). */
@@ -95,7 +95,8 @@ void entry_finish(struct buffer *out, const struct entry_header *header);
 enum status MUST_CHECK entry_read(const void *data, size_t size, struct entry_header *header,
                                   struct reader *items);
 enum status MUST_CHECK entry_item_read(struct reader *items, struct entry_item *item);
-/* `form` is set to the command's own bytes (what LMDB keeps). */
+/* `form` is set to the command's own bytes (what LMDB keeps). STATUS_INVALID on any damage;
+ * *command is then undefined (it is large, and filled in as it is read). */
 enum status MUST_CHECK entry_command_read(struct reader *items, struct entry_command *command,
                                           struct text *form);
 
