@@ -35,6 +35,8 @@ enum {
     MESSAGE_BYTES_MAX = 4 * 1024 * 1024,  /* one client message; a full batch fits */
     ENVELOPES_MAX = 64,                   /* requests in one JSON array */
     JSON_DEPTH_MAX = 16,
+    JSON_NUMBER_BYTES_MAX = 63,           /* what the tree's parser takes; longer ones are malformed */
+    JSON_BYTES_PER_VALUE = 8,             /* a tree has at most bytes_max / 8 values: bounds memory */
     REQUEST_ID_BYTES_MAX = 64,
     METHOD_BYTES_MAX = 64,
     LIST_ITEMS_MAX = 1000,                /* rows of one list answer */
@@ -72,6 +74,9 @@ enum {
     ENTRY_BYTES_MAX = 1024 * 1024,        /* well under raft's 8 MiB segment */
     ENTRY_COMMANDS_MAX = 2 * BATCH_ITEMS_MAX,
     ENTRIES_IN_FLIGHT_MAX = 8,            /* proposed and not applied: bounds raft's memory */
+    /* Accounts touched by entries in flight; then verification waits for an apply. The largest atomic
+     * batch fits, so that it never waits for ever (about 350 bytes a key). */
+    OVERLAY_KEYS_MAX = BATCH_ITEMS_MAX * 2 * LEGS_MAX,
     BATCH_REQUEST_BYTES_MAX = 768 * 1024, /* request bytes put into one batch (one may be larger) */
     APPLY_QUEUE_BYTES_MAX = 64 * 1024 * 1024, /* above it peers are not read, nothing is admitted */
     DIGESTS_KEPT = 1024,                  /* recent (seq, digest) pairs of each node */
@@ -81,14 +86,21 @@ enum {
     PEER_RETRY_MS = 150,
     PEER_USER_TIMEOUT_MS = 2000,          /* TCP_USER_TIMEOUT: a cut link is noticed */
     PEER_STALL_MS = 3000,                 /* a link that does not drain for so long is cut */
-    PEER_WRITE_BYTES_MAX = 32 * 1024 * 1024,
+    PEER_WRITE_BYTES_MAX = 64 * 1024 * 1024, /* one full frame, and as much again behind it */
+    PEER_HANDSHAKES_MAX = 32,             /* accepted connections that have not said who they are */
+    PEER_REFUSAL_LOG_MS = 1000,           /* refused connections are logged at most so often */
+    PEER_WATCH_MS = 250,                  /* how often streams are checked for a stall */
     PEER_PUMP_BYTES_MAX = 4 * 1024 * 1024, /* raft's bytes waiting for the wire, per stream */
     LINK_FRAME_BYTES_MAX = ANSWER_BYTES_MAX + 1024,
 
     /* --- raft -------------------------------------------------------------------------------- */
     RAFT_HEARTBEAT_MS = 25,
     RAFT_ELECTION_TIMEOUT_MS = 800,
+    RAFT_HEARTBEATS_PER_TIMEOUT_MIN = 8, /* else one lost packet may start an election */
     RAFT_CONNECT_RETRY_MS = 150,
+    RAFT_DISK_RETRY_MS = 1000,            /* a full disk is noticed at raft's first retry */
+    RAFT_INSTALL_SNAPSHOT_MS = 5000,      /* a manifest is stored in milliseconds */
+    RAFT_PROPOSALS_MAX = 256,             /* a deposed leader's wait for its election timeout */
     RAFT_INFLIGHT_ENTRIES_MAX = 64,
     RAFT_SNAPSHOT_BYTES = 64 * 1024 * 1024, /* entries applied between two snapshots */
     RAFT_SNAPSHOT_TRAILING = 1024,        /* entries kept behind a snapshot; never 0 */
@@ -110,9 +122,13 @@ static_assert(BATCH_REQUEST_BYTES_MAX < ENTRY_BYTES_MAX, "a batch makes about on
 static_assert((long long)ENTRY_BYTES_MAX * ENTRIES_IN_FLIGHT_MAX <= 8 * 1024 * 1024,
               "raft's memory per follower stays within one segment");
 static_assert(RAFT_SNAPSHOT_TRAILING > 0, "trailing 0 makes raft lose committed entries");
-static_assert(RAFT_ELECTION_TIMEOUT_MS >= 8 * RAFT_HEARTBEAT_MS, "several heartbeats per timeout");
+static_assert(RAFT_ELECTION_TIMEOUT_MS >= RAFT_HEARTBEATS_PER_TIMEOUT_MIN * RAFT_HEARTBEAT_MS,
+              "several heartbeats per timeout");
 static_assert(SESSION_DEAD_MS >= 2 * SESSION_PING_MS, "a pong has time to arrive");
 static_assert(LINK_FRAME_BYTES_MAX > ANSWER_BYTES_MAX, "every answer fits a frame");
-static_assert(PEER_WRITE_BYTES_MAX <= LINK_FRAME_BYTES_MAX, "see consensus/link");
+static_assert(PEER_WRITE_BYTES_MAX >= LINK_FRAME_BYTES_MAX + 4, "a link's queue takes every frame");
+static_assert(RAFT_PROPOSALS_MAX > ENTRIES_IN_FLIGHT_MAX, "the batches in flight have room");
+static_assert(PEER_STALL_MS >= 4 * PEER_WATCH_MS, "a stall is measured, not guessed");
+static_assert(RAFT_DISK_RETRY_MS < RAFT_WATCHDOG_MS, "a failed write is named, not timed out");
 
 #endif

@@ -1,11 +1,10 @@
 /*
  * The data directory of one node: who it belongs to, whom it has met, and a lock.
  *
- *     identity      cluster id, node id, random incarnation, initial members; written once by format
- *     peers         the incarnation of each peer, recorded at first contact
- *     needs-state   present while the ledger must be fetched from a peer before raft may start
- *     copy-index    raft index at which the ledger was last copied from a peer
- *     lock          held by the running process, names it
+ *     identity      cluster id, node id, random incarnation, initial members; written once by
+ * format peers         the incarnation of each peer, recorded at first contact needs-state present
+ * while the ledger must be fetched from a peer before raft may start copy-index    raft index at
+ * which the ledger was last copied from a peer lock          held by the running process, names it
  *     raft/         raft's log (consensus_format)
  *     ledger/       LMDB
  *
@@ -34,8 +33,9 @@ enum { DATADIR_ERROR_BYTES = CONFIG_ERROR_BYTES + PATH_BYTES_MAX };
 enum status MUST_CHECK datadir_format(const struct config *config, char *error, size_t error_size);
 
 /*
- * Locks and checks it. STATUS_LOCKED: another process runs on it (the error names it). STATUS_FOREIGN:
- * absent, empty, damaged, or of another cluster or node. STATUS_IO, STATUS_NO_MEMORY.
+ * Locks and checks it. STATUS_LOCKED: another process runs on it (the error names it).
+ * STATUS_FOREIGN: absent, empty, damaged, or of another cluster or node. STATUS_IO,
+ * STATUS_NO_MEMORY.
  */
 enum status MUST_CHECK datadir_open(struct datadir **dir, const struct config *config, char *error,
                                     size_t error_size);
