@@ -57,6 +57,11 @@ enum {
     SESSIONS_PER_WORKER_MAX = 16384,
     WORKERS_MAX = 64,
     STREAM_READ_BYTES = 64 * 1024,
+    STREAM_FLUSH_BYTES = 256 * 1024,      /* encrypted at a time; more would hold up the loop */
+    STREAM_LINGER_MS = 1000,              /* last words (a TLS alert) reach the other side */
+    STREAM_KEEPALIVE_S = 15,              /* silence after which the kernel asks */
+    STREAM_ADDRESSES_MAX = 8,             /* addresses of one name that are tried */
+    TLS_BUFFER_BYTES_MAX = 64 * 1024 * 1024, /* each buffer of an engine; callers stay below */
 
     /* --- the node ---------------------------------------------------------------------------- */
     NODE_REQUESTS_MAX = 65536,            /* requests in flight on one node, all sessions */

@@ -12,6 +12,9 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 
+/* Integers are exact in every client's arithmetic up to 2^53. */
+#define JSON_INTEGER_MAX ((int64_t)1 << 53)
+
 /* Where a number or an object stands in the source. */
 struct json_span {
     uint32_t offset;
