@@ -50,9 +50,11 @@ enum status MUST_CHECK store_open(struct store **store, const struct store_optio
                                   char *error, size_t error_size);
 void store_close(struct store *store);
 
-/* The write transaction: begun at the first use after a commit. */
+/* The write transaction: begun at the first use after a commit. LMDB ties it to the thread that
+ * began it: begin, commit and abort on one thread (store_close aborts too). After a failed write only
+ * store_write_abort may follow. */
 enum status MUST_CHECK store_write_begin(struct store *store, struct store_txn **txn);
-/* Writes the position and commits; flushes data, not the meta page's own flush (NOMETASYNC). */
+/* Writes the position and commits (also where nothing else was written); flushes data, not the meta page's own flush (NOMETASYNC). */
 enum status MUST_CHECK store_write_commit(struct store *store, const struct position *position);
 /* Drops what was written since the last commit. */
 void store_write_abort(struct store *store);
@@ -86,14 +88,22 @@ struct record {
 
 /* STATUS_NOT_FOUND where there is none under the seq. */
 enum status MUST_CHECK store_record(struct store_txn *txn, uint64_t seq, struct record *record);
+/* Its bytes, undecoded (record_write's). */
+enum status MUST_CHECK store_record_bytes(struct store_txn *txn, uint64_t seq,
+                                          struct text *bytes);
 void record_write(struct buffer *out, const struct uuid *id, struct text form,
                   const struct decision *decision);
+/* STATUS_INVALID on any damage; *record is then undefined. */
 enum status MUST_CHECK record_read(struct text bytes, uint64_t seq, struct record *record);
 
 enum status MUST_CHECK store_payment_seq(struct store_txn *txn, const struct uuid *id,
                                          uint64_t *seq);
 enum status MUST_CHECK store_account_number(struct store_txn *txn, struct text id,
                                             uint64_t *number);
+enum status MUST_CHECK store_currency_number(struct store_txn *txn, struct text code,
+                                             uint32_t *number);
+enum status MUST_CHECK store_reference_seq(struct store_txn *txn, struct text reference,
+                                           uint64_t *seq);
 enum status MUST_CHECK store_account(struct store_txn *txn, uint64_t number,
                                      struct account *account);
 enum status MUST_CHECK store_currency(struct store_txn *txn, uint32_t number,

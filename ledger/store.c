@@ -1,0 +1,317 @@
+/*
+ * The environment and its transactions. LMDB keeps a map of the file: reads are pointers into it,
+ * writes go to private pages that a commit writes, data first, then the page that makes them valid.
+ * With MDB_NOMETASYNC that last page reaches the disk with the next commit: a power cut may lose
+ * the newest commit as a whole, which raft then replays, and never breaks the file.
+ */
+#include "ledger/store_internal.h"
+
+#include "base/check.h"
+#include "ledger/row.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static_assert(sizeof(size_t) == 8, "numbers are MDB_INTEGERKEY keys of 8 bytes");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "keys are little-endian on disk");
+
+enum { STORE_FORMAT_VERSION = 1, STORE_FILE_MODE = 0640 };
+
+/* A scan on each worker at once, and the ledger's, the transfer's and a person's own. */
+enum { STORE_READERS_MAX = WORKERS_MAX + 16 };
+
+static const char store_format_key[] = "format";
+static const char store_position_key[] = "position";
+
+struct table_info {
+    const char *name;
+    unsigned flags;
+};
+
+static const struct table_info table_infos[TABLE_COUNT] = {
+    [TABLE_ACCOUNTS] = {"accounts", MDB_INTEGERKEY},
+    [TABLE_ACCOUNT_IDS] = {"account_ids", 0},
+    [TABLE_CURRENCIES] = {"currencies", MDB_INTEGERKEY},
+    [TABLE_CURRENCY_CODES] = {"currency_codes", 0},
+    [TABLE_PAYMENTS] = {"payments", MDB_INTEGERKEY},
+    [TABLE_PAYMENT_IDS] = {"payment_ids", 0},
+    [TABLE_REFERENCES] = {"references", 0},
+    [TABLE_DIGESTS] = {"digests", MDB_INTEGERKEY},
+    [TABLE_META] = {"meta", 0},
+};
+
+enum status store_status(int error)
+{
+    switch (error) {
+    case MDB_SUCCESS:
+        return STATUS_OK;
+    case MDB_NOTFOUND:
+        return STATUS_NOT_FOUND;
+    case MDB_KEYEXIST:
+        return STATUS_EXISTS;
+    case MDB_MAP_FULL:
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return STATUS_FULL;
+    case ENOMEM:
+        return STATUS_NO_MEMORY;
+    case MDB_READERS_FULL:
+    case MDB_TXN_FULL:
+    case MDB_CURSOR_FULL:
+        return STATUS_LIMIT;
+    case MDB_CORRUPTED:
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INCOMPATIBLE:
+    case MDB_BAD_VALSIZE:
+        return STATUS_CORRUPT;
+    default:
+        return STATUS_IO;
+    }
+}
+
+static void error_set(char *error, size_t error_size, const char *what, const char *why)
+{
+    if (error != NULL && error_size > 0) {
+        snprintf(error, error_size, "%s: %s", what, why);
+    }
+}
+
+static MDB_val name_key(const char *name)
+{
+    return store_text_value(text_of(name));
+}
+
+/* All tables and the format's version, in an empty environment. */
+static int tables_create(struct store *store, MDB_txn *txn)
+{
+    for (int table = 0; table < TABLE_COUNT; table++) {
+        const struct table_info *info = &table_infos[table];
+        const int result =
+            mdb_dbi_open(txn, info->name, info->flags | MDB_CREATE, &store->tables[table]);
+        if (result != MDB_SUCCESS) {
+            return result;
+        }
+    }
+    uint8_t version[4];
+    put_u32(version, STORE_FORMAT_VERSION);
+    MDB_val key = name_key(store_format_key);
+    MDB_val value = {.mv_size = sizeof(version), .mv_data = version};
+    return mdb_put(txn, store->tables[TABLE_META], &key, &value, 0);
+}
+
+static int tables_open(struct store *store, MDB_txn *txn)
+{
+    for (int table = 0; table < TABLE_COUNT; table++) {
+        const struct table_info *info = &table_infos[table];
+        const int result = mdb_dbi_open(txn, info->name, info->flags, &store->tables[table]);
+        if (result != MDB_SUCCESS) {
+            return result == MDB_NOTFOUND ? MDB_INVALID : result;
+        }
+    }
+    MDB_val key = name_key(store_format_key);
+    MDB_val value;
+    const int result = mdb_get(txn, store->tables[TABLE_META], &key, &value);
+    if (result != MDB_SUCCESS) {
+        return result == MDB_NOTFOUND ? MDB_INVALID : result;
+    }
+    if (value.mv_size != 4 || get_u32(value.mv_data) != STORE_FORMAT_VERSION) {
+        return MDB_VERSION_MISMATCH;
+    }
+    return MDB_SUCCESS;
+}
+
+/* True where the environment holds nothing at all: a new one. */
+static int tables_absent(MDB_txn *txn, bool *absent)
+{
+    MDB_dbi main_table;
+    MDB_stat stat;
+    int result = mdb_dbi_open(txn, NULL, 0, &main_table);
+    if (result == MDB_SUCCESS) {
+        result = mdb_stat(txn, main_table, &stat);
+    }
+    if (result == MDB_SUCCESS) {
+        *absent = stat.ms_entries == 0;
+    }
+    return result;
+}
+
+static int tables_prepare(struct store *store)
+{
+    MDB_txn *txn = NULL;
+    int result = mdb_txn_begin(store->env, NULL, store->read_only ? MDB_RDONLY : 0, &txn);
+    if (result != MDB_SUCCESS) {
+        return result;
+    }
+    bool absent = false;
+    result = tables_absent(txn, &absent);
+    if (result == MDB_SUCCESS) {
+        result = absent && !store->read_only ? tables_create(store, txn) : tables_open(store, txn);
+    }
+    if (result != MDB_SUCCESS) {
+        mdb_txn_abort(txn);
+        return result;
+    }
+    result = mdb_txn_commit(txn);
+    if (result == MDB_SUCCESS && absent) {
+        result = mdb_env_sync(store->env, 1);
+    }
+    return result;
+}
+
+static int environment_open(struct store *store, const struct store_options *options)
+{
+    int result = mdb_env_create(&store->env);
+    if (result != MDB_SUCCESS) {
+        store->env = NULL;
+        return result;
+    }
+    if ((result = mdb_env_set_maxdbs(store->env, TABLE_COUNT)) != MDB_SUCCESS ||
+        (result = mdb_env_set_maxreaders(store->env, STORE_READERS_MAX)) != MDB_SUCCESS ||
+        (result = mdb_env_set_mapsize(store->env, options->map_bytes)) != MDB_SUCCESS) {
+        return result;
+    }
+    const unsigned flags = MDB_NOMETASYNC | MDB_NOTLS | (options->read_only ? MDB_RDONLY : 0);
+    result = mdb_env_open(store->env, options->path, flags, STORE_FILE_MODE);
+    if (result != MDB_SUCCESS) {
+        return result;
+    }
+    /* Readers of a process that was killed would keep old pages from being used again. */
+    int dead = 0;
+    return mdb_reader_check(store->env, &dead);
+}
+
+enum status store_open(struct store **store, const struct store_options *options, char *error,
+                       size_t error_size)
+{
+    assert(store != NULL && options != NULL && options->path != NULL);
+    assert(options->map_bytes > 0);
+    struct store *opened = calloc(1, sizeof(*opened));
+    if (opened == NULL) {
+        error_set(error, error_size, options->path, "out of memory");
+        return STATUS_NO_MEMORY;
+    }
+    opened->read_only = options->read_only;
+    opened->write.store = opened;
+    int result = environment_open(opened, options);
+    if (result == MDB_SUCCESS) {
+        result = tables_prepare(opened);
+    }
+    if (result != MDB_SUCCESS) {
+        const enum status status = store_status(result);
+        error_set(error, error_size, options->path,
+                  result == MDB_VERSION_MISMATCH ? "another format version than this program's"
+                  : status == STATUS_CORRUPT     ? "not a ledger of this program, or damaged"
+                                                 : mdb_strerror(result));
+        store_close(opened);
+        return status;
+    }
+    *store = opened;
+    return STATUS_OK;
+}
+
+void store_close(struct store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    store_write_abort(store);
+    if (store->env != NULL) {
+        mdb_env_close(store->env);
+    }
+    free(store);
+}
+
+enum status store_write_begin(struct store *store, struct store_txn **txn)
+{
+    assert(store != NULL && txn != NULL);
+    assert(!store->read_only);
+    if (store->write.txn == NULL) {
+        const int result = mdb_txn_begin(store->env, NULL, 0, &store->write.txn);
+        if (result != MDB_SUCCESS) {
+            store->write.txn = NULL;
+            return store_status(result);
+        }
+    }
+    *txn = &store->write;
+    return STATUS_OK;
+}
+
+enum status store_write_commit(struct store *store, const struct position *position)
+{
+    assert(store != NULL && position != NULL);
+    struct store_txn *txn;
+    enum status status = store_write_begin(store, &txn);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    uint8_t row[POSITION_ROW_BYTES];
+    position_row_write(row, position);
+    const struct text value = {.data = (const char *)row, .size = sizeof(row)};
+    status = store_put(txn, TABLE_META, name_key(store_position_key), value, 0);
+    if (status != STATUS_OK) {
+        store_write_abort(store);
+        return status;
+    }
+    /* LMDB frees the transaction, also where it could not be committed. */
+    MDB_txn *committed = txn->txn;
+    txn->txn = NULL;
+    return store_status(mdb_txn_commit(committed));
+}
+
+void store_write_abort(struct store *store)
+{
+    assert(store != NULL);
+    if (store->write.txn != NULL) {
+        mdb_txn_abort(store->write.txn);
+        store->write.txn = NULL;
+    }
+}
+
+enum status store_sync(struct store *store)
+{
+    assert(store != NULL && !store->read_only);
+    return store_status(mdb_env_sync(store->env, 1));
+}
+
+enum status store_read_begin(struct store *store, struct store_txn **txn)
+{
+    assert(store != NULL && txn != NULL);
+    struct store_txn *begun = calloc(1, sizeof(*begun));
+    if (begun == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    begun->store = store;
+    const int result = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &begun->txn);
+    if (result != MDB_SUCCESS) {
+        free(begun);
+        return store_status(result);
+    }
+    *txn = begun;
+    return STATUS_OK;
+}
+
+void store_read_end(struct store_txn *txn)
+{
+    if (txn == NULL) {
+        return;
+    }
+    assert(txn != &txn->store->write);
+    mdb_txn_abort(txn->txn);
+    free(txn);
+}
+
+enum status store_position(struct store_txn *txn, struct position *position)
+{
+    assert(txn != NULL && position != NULL);
+    struct text row;
+    const enum status status = store_get(txn, TABLE_META, name_key(store_position_key), &row);
+    if (status == STATUS_NOT_FOUND) {
+        *position = (struct position){0};
+        return STATUS_OK;
+    }
+    return status == STATUS_OK ? position_row_read(row, position) : status;
+}

@@ -1,0 +1,188 @@
+/*
+ * Reads and writes of single values. Every read checks what it finds: a damaged file is reported as
+ * STATUS_CORRUPT and stops the node rather than moving money.
+ */
+#include "ledger/store_internal.h"
+
+#include "base/check.h"
+#include "ledger/record.h"
+#include "ledger/row.h"
+
+#include <string.h>
+
+MDB_val store_number_key(const uint64_t *number)
+{
+    return store_text_value((struct text){.data = (const char *)number, .size = sizeof(*number)});
+}
+
+MDB_val store_text_value(struct text text)
+{
+    /* LMDB's values are not const, though it never writes to keys and values that it is given. */
+    return (MDB_val){.mv_size = text.size, .mv_data = (void *)(uintptr_t)text.data};
+}
+
+enum status store_get(struct store_txn *txn, enum table table, MDB_val key, struct text *value)
+{
+    assert(txn != NULL && txn->txn != NULL && value != NULL);
+    MDB_val found;
+    const int result = mdb_get(txn->txn, txn->store->tables[table], &key, &found);
+    if (result != MDB_SUCCESS) {
+        return store_status(result);
+    }
+    *value = (struct text){.data = found.mv_data, .size = found.mv_size};
+    return STATUS_OK;
+}
+
+enum status store_put(struct store_txn *txn, enum table table, MDB_val key, struct text value,
+                      unsigned flags)
+{
+    assert(txn != NULL && txn->txn != NULL);
+    assert(txn == &txn->store->write);
+    MDB_val stored = store_text_value(value);
+    return store_status(mdb_put(txn->txn, txn->store->tables[table], &key, &stored, flags));
+}
+
+enum status store_get_number(struct store_txn *txn, enum table table, MDB_val key, uint64_t *number)
+{
+    struct text value;
+    const enum status status = store_get(txn, table, key, &value);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (value.size != sizeof(*number)) {
+        return STATUS_CORRUPT;
+    }
+    *number = get_u64((const uint8_t *)value.data);
+    return *number > 0 ? STATUS_OK : STATUS_CORRUPT;
+}
+
+enum status store_put_number(struct store_txn *txn, enum table table, MDB_val key, uint64_t number,
+                             unsigned flags)
+{
+    assert(number > 0);
+    uint8_t bytes[8];
+    put_u64(bytes, number);
+    return store_put(txn, table, key,
+                     (struct text){.data = (const char *)bytes, .size = sizeof(bytes)}, flags);
+}
+
+enum status store_record_bytes(struct store_txn *txn, uint64_t seq, struct text *bytes)
+{
+    return store_get(txn, TABLE_PAYMENTS, store_number_key(&seq), bytes);
+}
+
+enum status store_record(struct store_txn *txn, uint64_t seq, struct record *record)
+{
+    assert(record != NULL);
+    struct text bytes;
+    const enum status status = store_record_bytes(txn, seq, &bytes);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    return record_read(bytes, seq, record) == STATUS_OK ? STATUS_OK : STATUS_CORRUPT;
+}
+
+enum status store_payment_seq(struct store_txn *txn, const struct uuid *id, uint64_t *seq)
+{
+    assert(id != NULL && seq != NULL);
+    const struct text key = {.data = (const char *)id->bytes, .size = sizeof(id->bytes)};
+    return store_get_number(txn, TABLE_PAYMENT_IDS, store_text_value(key), seq);
+}
+
+enum status store_account_number(struct store_txn *txn, struct text id, uint64_t *number)
+{
+    assert(account_id_valid(id) && number != NULL);
+    return store_get_number(txn, TABLE_ACCOUNT_IDS, store_text_value(id), number);
+}
+
+enum status store_currency_number(struct store_txn *txn, struct text code, uint32_t *number)
+{
+    assert(currency_code_valid(code) && number != NULL);
+    uint64_t wide;
+    const enum status status =
+        store_get_number(txn, TABLE_CURRENCY_CODES, store_text_value(code), &wide);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (wide > CURRENCIES_MAX) {
+        return STATUS_CORRUPT;
+    }
+    *number = (uint32_t)wide;
+    return STATUS_OK;
+}
+
+enum status store_reference_seq(struct store_txn *txn, struct text reference, uint64_t *seq)
+{
+    assert(reference.size >= 1 && reference.size <= REFERENCE_BYTES_MAX && seq != NULL);
+    return store_get_number(txn, TABLE_REFERENCES, store_text_value(reference), seq);
+}
+
+enum status store_account(struct store_txn *txn, uint64_t number, struct account *account)
+{
+    if (number == 0) {
+        return STATUS_NOT_FOUND;
+    }
+    struct text row;
+    const enum status status = store_get(txn, TABLE_ACCOUNTS, store_number_key(&number), &row);
+    return status == STATUS_OK ? account_row_read(row, number, account) : status;
+}
+
+enum status store_currency(struct store_txn *txn, uint32_t number, struct currency *currency)
+{
+    if (number == 0) {
+        return STATUS_NOT_FOUND;
+    }
+    const uint64_t key = number;
+    struct text row;
+    const enum status status = store_get(txn, TABLE_CURRENCIES, store_number_key(&key), &row);
+    return status == STATUS_OK ? currency_row_read(row, number, currency) : status;
+}
+
+enum status store_digest(struct store_txn *txn, uint64_t seq, struct digest *digest)
+{
+    assert(digest != NULL);
+    struct text value;
+    const enum status status = store_get(txn, TABLE_DIGESTS, store_number_key(&seq), &value);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (value.size != sizeof(digest->bytes)) {
+        return STATUS_CORRUPT;
+    }
+    memcpy(digest->bytes, value.data, sizeof(digest->bytes));
+    return STATUS_OK;
+}
+
+/* Drops the oldest digest where there are more than DIGESTS_KEPT. */
+static int digests_prune(struct store_txn *txn)
+{
+    const MDB_dbi table = txn->store->tables[TABLE_DIGESTS];
+    MDB_stat stat;
+    int result = mdb_stat(txn->txn, table, &stat);
+    if (result != MDB_SUCCESS || stat.ms_entries <= DIGESTS_KEPT) {
+        return result;
+    }
+    assert(stat.ms_entries == DIGESTS_KEPT + 1);
+    MDB_cursor *cursor = NULL;
+    result = mdb_cursor_open(txn->txn, table, &cursor);
+    if (result != MDB_SUCCESS) {
+        return result;
+    }
+    MDB_val key;
+    MDB_val value;
+    result = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    if (result == MDB_SUCCESS) {
+        result = mdb_cursor_del(cursor, 0);
+    }
+    mdb_cursor_close(cursor);
+    return result;
+}
+
+enum status store_digest_put(struct store_txn *txn, uint64_t seq, const struct digest *digest)
+{
+    assert(seq > 0 && digest != NULL);
+    const struct text value = {.data = (const char *)digest->bytes, .size = sizeof(digest->bytes)};
+    const enum status status =
+        store_put(txn, TABLE_DIGESTS, store_number_key(&seq), value, MDB_APPEND);
+    return status == STATUS_OK ? store_status(digests_prune(txn)) : status;
+}
