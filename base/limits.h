@@ -15,6 +15,8 @@ enum {
     PATH_BYTES_MAX = 1024,  /* paths in cluster.conf; longer ones are refused */
     LOG_LINE_BYTES_MAX = 2048, /* written in one piece: a pipe keeps up to 4096 bytes together */
     CLUSTER_NAME_BYTES_MAX = 64,
+    NOTE_BYTES_MAX = 4096,        /* a small file of the data directory */
+    PEER_RECORDS_MAX = 64,        /* nodes ever met: replaced ones stay recorded */
     CONFIG_BYTES_MAX = 64 * 1024, /* cluster.conf, comments included */
     ORIGINS_MAX = 16,             /* compared one by one with each Origin header */
     ORIGIN_BYTES_MAX = 320,       /* scheme, DNS name, port */
@@ -41,6 +43,7 @@ enum {
     METHOD_BYTES_MAX = 64,
     LIST_ITEMS_MAX = 1000,                /* rows of one list answer */
     LIST_ITEMS_DEFAULT = 100,
+    LIST_BYTES_MAX = 4 * 1024 * 1024,     /* a list answer that has so many bytes ends early */
     /* The binary form of a message is never longer than twice its text. */
     REQUEST_BYTES_MAX = 2 * MESSAGE_BYTES_MAX,
     ANSWER_BYTES_MAX = 32 * 1024 * 1024,  /* outcomes of 8,192 items, with balances */
