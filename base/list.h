@@ -65,7 +65,7 @@ static inline void list_move_all(struct list *to, struct list *from)
     list_init(from);
 }
 
-#define LIST_FOREACH(node, list)                                                                   \
-    for (struct list *node = (list)->next; node != (list); node = node->next)
+#define LIST_FOREACH(item, head)                                                                   \
+    for (struct list *item = (head)->next; item != (head); item = item->next)
 
 #endif

@@ -1,11 +1,11 @@
 /*
  * The door to the ledger: verify requests into log entries, apply log entries, answer queries.
- * It knows nothing of networks, raft or clocks. One thread (the ledger thread) owns it; the functions
- * marked "any thread" may be called elsewhere.
+ * It knows nothing of networks, raft or clocks. One thread (the ledger thread) owns it; the
+ * functions marked "any thread" may be called elsewhere.
  *
  * The leader's way: ledger_epoch_begin -> ledger_submit requests -> ledger_verify (an entry with
- * expected outcomes, against committed state + overlay of all in flight) -> the caller proposes it ->
- * every node: ledger_apply -> on the leader the entry's requests get their outcomes.
+ * expected outcomes, against committed state + overlay of all in flight) -> the caller proposes it
+ * -> every node: ledger_apply -> on the leader the entry's requests get their outcomes.
  */
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
@@ -19,7 +19,7 @@
 struct ledger;
 
 struct ledger_options {
-    const char *path;         /* LMDB directory; exists */
+    const char *path; /* LMDB directory; exists */
     uint64_t map_bytes;
     struct metrics *metrics;  /* borrowed */
     bool abort_on_difference; /* test builds: an unexpected outcome is an assertion */
@@ -44,11 +44,11 @@ uint64_t ledger_uncommitted_bytes(const struct ledger *ledger);
  */
 struct ledger_request {
     struct list node;
-    struct text bytes;      /* request form; kept by the caller until answered */
+    struct text bytes; /* request form; kept by the caller until answered */
     /* The answer. code != CODE_OK: the whole request was refused or is unknown, `outcomes` is then
      * empty. Else `outcomes` holds one outcome per command, in order (none for a barrier). */
     enum code code;
-    uint64_t seq;           /* of the state after the entry that finished it: a read may use it */
+    uint64_t seq; /* of the state after the entry that finished it: a read may use it */
     uint64_t term;
     int64_t time_ns;
     uint32_t outcomes_count;
@@ -60,15 +60,14 @@ struct ledger_request {
     struct reader rest;
 };
 
-/* A verified entry on its way through raft. The ledger owns it. */
+/* A verified entry on its way through raft. The ledger owns it; it is gone when it was applied
+ * (also as void) or its epoch has ended. */
 struct ledger_entry {
-    struct list node;
     struct uuid id;
-    struct buffer bytes;    /* the whole log entry: to be copied into the proposal */
+    struct buffer bytes; /* the whole log entry: to be copied into the proposal */
     uint64_t epoch;
-    bool proposed;          /* set by the proposer once raft has taken it: then only apply or
-                               `unknown` may follow */
-    struct list parts;      /* private: which requests it answers */
+    bool proposed; /* set by the proposer once raft has taken it: then only apply or
+                      `unknown` may follow */
 };
 
 /*
@@ -90,30 +89,33 @@ void ledger_submit(struct ledger *ledger, struct ledger_request *request, struct
 /*
  * Verifies submitted requests in their order until they are used up or the entry is full.
  * now_ns: the leader's clock; the entry's time is max(now_ns, last time + 1).
- * *entry is NULL where nothing waits. Requests refused whole (batch_too_large, damage) come back in
- * `answered` at once. An operating error (STATUS_IO ...) must stop the node.
+ * *entry is NULL where nothing waits, or where ENTRIES_IN_FLIGHT_MAX entries, or as many accounts as
+ * the overlay may hold, are in flight: call again after an apply. Requests refused whole
+ * (batch_too_large, damage) come back in `answered` at once. An operating error (STATUS_IO ...) must
+ * stop the node.
  */
 enum status MUST_CHECK ledger_verify(struct ledger *ledger, int64_t now_ns,
                                      struct ledger_entry **entry, struct list *answered);
 
-/* True while submitted requests wait for ledger_verify. */
+/* True while submitted requests wait and ledger_verify may take them now. */
 bool ledger_waiting(const struct ledger *ledger);
 
 /* ---- the log (every node) ----------------------------------------------------------------- */
 
 struct applied {
-    bool skipped;    /* at or below the stored index: a replay after a restart */
-    bool was_void;   /* its first seq did not fit: no effect */
-    bool different;  /* an outcome was not the expected one: the leader must resign */
-    bool own;        /* it was this node's own entry of the present epoch */
-    bool diverged;   /* the digest it carries is not ours: quarantine */
+    bool skipped;   /* at or below the stored index: a replay after a restart */
+    bool was_void;  /* its first seq did not fit: no effect */
+    bool different; /* an outcome was not the expected one: the leader must resign */
+    bool own;       /* it was this node's own entry of the present epoch */
+    bool diverged;  /* the digest it carries is not ours: quarantine */
     uint64_t first_seq;
     uint32_t count;
 };
 
 /*
  * Applies a committed entry; indexes grow. Requests of an own entry come back in `answered`.
- * STATUS_CORRUPT (not an entry), STATUS_IO, STATUS_FULL (the map), STATUS_NO_MEMORY: the node stops.
+ * STATUS_CORRUPT (not an entry), STATUS_IO, STATUS_FULL (the map), STATUS_NO_MEMORY: the node
+ * stops.
  */
 enum status MUST_CHECK ledger_apply(struct ledger *ledger, uint64_t index, const void *data,
                                     size_t size, struct applied *applied, struct list *answered);
@@ -135,6 +137,10 @@ enum status MUST_CHECK ledger_query(struct ledger *ledger, const struct query *q
 /* Any query on the committed state, in a read transaction of its own. Any thread. */
 enum status MUST_CHECK ledger_scan(struct ledger *ledger, const struct query *query,
                                    struct buffer *answer);
+
+/* This node's digest after the entry that ends at seq, applied but perhaps not committed. Ledger
+ * thread. STATUS_NOT_FOUND where it is not kept (any more, or yet). */
+enum status MUST_CHECK ledger_digest_at(struct ledger *ledger, uint64_t seq, struct digest *digest);
 
 /* A compact copy of the committed state to a descriptor. Any thread; blocks. */
 enum status MUST_CHECK ledger_copy(struct ledger *ledger, int fd);

@@ -1,0 +1,256 @@
+/*
+ * Requests to the leader and answers from it, over the peer link.
+ *
+ * A forwarded job sits in a slot; its ticket names slot and generation, so that a late answer of an
+ * older use finds nothing. When the link breaks or the deadline passes, the outcome is unknown: the
+ * leader may have proposed it. What was surely not sent is refused as no_leader.
+ */
+#include "node/internal.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+static const char *const PART = "forward";
+
+enum { SLOT_NONE = UINT32_MAX, PEER_OUT_BYTES = 256 * 1024 };
+
+enum status forward_open(struct node *node)
+{
+    struct forwards *forwards = &node->forwards;
+    forwards->slots = calloc(FORWARDS_MAX, sizeof(*forwards->slots));
+    if (forwards->slots == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < FORWARDS_MAX; i++) {
+        forwards->slots[i].next_free = i + 1 < FORWARDS_MAX ? i + 1 : SLOT_NONE;
+    }
+    forwards->free_first = 0;
+    list_init(&forwards->deadlines);
+    return STATUS_OK;
+}
+
+void forward_close(struct node *node)
+{
+    free(node->forwards.slots);
+    node->forwards.slots = NULL;
+}
+
+struct peer_state *node_peer(struct node *node, uint32_t id)
+{
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        if (node->peers[i].id == id) {
+            return &node->peers[i];
+        }
+    }
+    return NULL;
+}
+
+static void slot_free(struct node *node, uint32_t number)
+{
+    struct forward_slot *slot = &node->forwards.slots[number];
+    assert(slot->job != NULL);
+    slot->job = NULL;
+    slot->generation++;
+    slot->next_free = node->forwards.free_first;
+    node->forwards.free_first = number;
+}
+
+/* Ends a forwarded job of this node. */
+static void forward_end(struct node *node, struct job *job, enum code code)
+{
+    list_remove(&job->deadline_node);
+    if (job->kind == JOB_BARRIER) {
+        node_barrier_done(node, job, code);
+        return;
+    }
+    if (code == CODE_OK) {
+        job_answer(job);
+    } else {
+        if (code == CODE_UNKNOWN) {
+            metric_add(&node->metrics, METRIC_UNKNOWN, 1);
+        }
+        job_refuse(job, code);
+    }
+    job_free(job);
+}
+
+/* ---- sending ------------------------------------------------------------------------------- */
+
+static bool peer_flush(struct node *node, struct peer_state *peer)
+{
+    if (peer->out.size == 0) {
+        return true;
+    }
+    enum status status = consensus_send(node->consensus, peer->id, peer->out.data, peer->out.size);
+    if (status != STATUS_OK || peer->out.failed) {
+        log_debug(PART, "send to node %u: %s", peer->id, status_name(status));
+    }
+    bool sent = status == STATUS_OK && !peer->out.failed;
+    if (peer->out.capacity > 4 * (size_t)PEER_OUT_BYTES) {
+        buffer_deinit(&peer->out);
+        buffer_init(&peer->out, LINK_FRAME_BYTES_MAX);
+    } else {
+        buffer_clear(&peer->out);
+    }
+    return sent;
+}
+
+/* What could not be sent is dropped: requests among it run into the link's end or their deadline.
+ */
+void forward_flush(struct node *node)
+{
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        struct peer_state *peer = &node->peers[i];
+        if (!peer_flush(node, peer)) {
+            forward_link_down(node, peer->id);
+        }
+    }
+}
+
+void peer_item(struct node *node, uint32_t id, const struct link_item *item)
+{
+    struct peer_state *peer = node_peer(node, id);
+    if (peer == NULL || !peer->link_up) {
+        return;
+    }
+    if (peer->out.size + item->bytes.size + PEER_OUT_BYTES > LINK_FRAME_BYTES_MAX ||
+        peer->out.size > PEER_OUT_BYTES) {
+        if (!peer_flush(node, peer)) {
+            forward_link_down(node, id);
+        }
+    }
+    link_item_write(&peer->out, item);
+}
+
+void forward_send(struct node *node, struct job *job, uint32_t peer)
+{
+    struct forwards *forwards = &node->forwards;
+    if (forwards->free_first == SLOT_NONE) {
+        forward_end(node, job, CODE_OVERLOADED);
+        return;
+    }
+    uint32_t number = forwards->free_first;
+    struct forward_slot *slot = &forwards->slots[number];
+    job->ticket_out = (uint64_t)slot->generation << 32 | number;
+    struct link_item item = {.kind = LINK_REQUEST,
+                             .ticket = job->ticket_out,
+                             .bytes = {(const char *)job->bytes.data, job->bytes.size}};
+    metric_add(&node->metrics, METRIC_FORWARDS, 1);
+    /* Written before the slot is taken: a link that breaks on the way ends only older jobs. */
+    peer_item(node, peer, &item);
+    forwards->free_first = slot->next_free;
+    slot->job = job;
+    slot->peer = peer;
+    list_push(&forwards->deadlines, &job->deadline_node);
+}
+
+/* ---- answers from the leader --------------------------------------------------------------- */
+
+void forward_on_answer(struct node *node, uint32_t peer, const struct link_item *item)
+{
+    uint32_t number = (uint32_t)item->ticket;
+    uint32_t generation = (uint32_t)(item->ticket >> 32);
+    if (number >= FORWARDS_MAX) {
+        log_warn(PART, "node %u answered a ticket that does not exist", peer);
+        return;
+    }
+    struct forward_slot *slot = &node->forwards.slots[number];
+    if (slot->job == NULL || slot->generation != generation || slot->peer != peer) {
+        return; /* its deadline passed before */
+    }
+    struct job *job = slot->job;
+    slot_free(node, number);
+    struct ledger_request *request = &job->request;
+    request->code = item->code;
+    request->seq = item->seq;
+    request->term = item->term;
+    request->time_ns = item->time_ns;
+    request->outcomes_count = item->outcomes_count;
+    buffer_init(&request->outcomes, ANSWER_BYTES_MAX);
+    write_bytes(&request->outcomes, item->bytes.data, item->bytes.size);
+    enum code code = request->outcomes.failed ? CODE_UNKNOWN : item->code;
+    forward_end(node, job, code);
+}
+
+void forward_link_down(struct node *node, uint32_t peer)
+{
+    struct list *item = node->forwards.deadlines.next;
+    while (item != &node->forwards.deadlines) {
+        struct list *next = item->next;
+        struct job *job = CONTAINER_OF(item, struct job, deadline_node);
+        uint32_t number = (uint32_t)job->ticket_out;
+        if (node->forwards.slots[number].peer == peer) {
+            slot_free(node, number);
+            forward_end(node, job, CODE_UNKNOWN);
+        }
+        item = next;
+    }
+}
+
+void forward_tick(struct node *node, uint64_t now_ns)
+{
+    struct list *deadlines = &node->forwards.deadlines;
+    while (!list_empty(deadlines)) {
+        struct job *job = CONTAINER_OF(deadlines->next, struct job, deadline_node);
+        if (job->deadline_ns > now_ns) {
+            return;
+        }
+        slot_free(node, (uint32_t)job->ticket_out);
+        forward_end(node, job, CODE_UNKNOWN);
+    }
+}
+
+/* ---- requests of other nodes --------------------------------------------------------------- */
+
+void forward_on_request(struct node *node, uint32_t peer, const struct link_item *item)
+{
+    metric_add(&node->metrics, METRIC_FORWARDS_SERVED, 1);
+    uint64_t deadline_ns =
+        clock_monotonic_ns(node->clock) + (uint64_t)node->config->request_timeout_ms * 1000000;
+    struct job *job = job_make(JOB_EXECUTE, &node->admission, deadline_ns);
+    if (job == NULL) {
+        fail_stop(EXIT_DISK, PART, "out of memory");
+    }
+    job->peer = peer;
+    job->ticket = item->ticket;
+    enum request_mode mode = REQUEST_BARRIER;
+    uint32_t count = 0;
+    struct reader reader = reader_of(item->bytes.data, item->bytes.size);
+    bool readable = request_read_head(&reader, &mode, &count) == STATUS_OK;
+    write_bytes(&job->bytes, item->bytes.data, item->bytes.size);
+    atomic_fetch_add(&node->admission.bytes, job->bytes.size);
+    if (!readable || job->bytes.failed) {
+        log_warn(PART, "node %u forwarded a damaged request", peer);
+        forward_answer(node, job, CODE_INTERNAL);
+        return;
+    }
+    if (mode == REQUEST_BARRIER) {
+        job->kind = JOB_BARRIER;
+    } else if (atomic_load(&node->admission.disk_short)) {
+        forward_answer(node, job, CODE_STORAGE_FULL);
+        return;
+    }
+    if (atomic_load(&node->admission.closed) || atomic_load(&node->admission.full) ||
+        atomic_load(&node->admission.jobs) > 2 * NODE_REQUESTS_MAX) {
+        forward_answer(node, job, CODE_OVERLOADED);
+        return;
+    }
+    node_route(node, job);
+}
+
+void forward_answer(struct node *node, struct job *job, enum code code)
+{
+    assert(job->peer != 0);
+    const struct ledger_request *request = &job->request;
+    struct link_item item = {.kind = LINK_ANSWER, .ticket = job->ticket, .code = code};
+    if (code == CODE_OK) {
+        item.seq = request->seq;
+        item.term = request->term;
+        item.time_ns = request->time_ns;
+        item.outcomes_count = request->outcomes_count;
+        item.bytes = (struct text){(const char *)request->outcomes.data, request->outcomes.size};
+    }
+    peer_item(node, job->peer, &item);
+    job_free(job);
+}

@@ -1,0 +1,204 @@
+/*
+ * struct node: one running process, shared by the files of this folder. Everything below belongs to
+ * the core loop's thread unless it says otherwise.
+ *
+ *   submit.c   calls of the gateway come in; routing: keep, forward or refuse
+ *   core.c     roles, epochs, proposals, applies; events of the ledger thread
+ *   forward.c  requests to and from other nodes over the peer link
+ *   gossip.c   what nodes tell each other about themselves; cluster.status; clocks
+ *   diverge.c  digests that differ: who is in the majority
+ *   copy_serve.c, copy_fetch.c   state transfer
+ *   node.c     starting and stopping all of it in order
+ */
+#ifndef NODE_INTERNAL_H
+#define NODE_INTERNAL_H
+
+#include "base/queue.h"
+#include "consensus/consensus.h"
+#include "node/config.h"
+#include "node/datadir.h"
+#include "node/job.h"
+#include "node/ledger_thread.h"
+#include "node/link_item.h"
+
+enum {
+    TICK_MS = 10,          /* the core's timer: deadlines, retries, marks */
+    EPOCH_RETRY_MS = 50,   /* a leader whose proposal was refused tries a new barrier after this */
+    BOUNCES_MAX = 3,       /* how often a job may be routed anew when leadership moves */
+    ENTRIES_WINDOW = 4,    /* entries in flight: while they are, requests gather for the next */
+    COPIES_MAX = NODES_MAX /* copies served at once */
+};
+
+static_assert((int)ENTRIES_WINDOW <= (int)ENTRIES_IN_FLIGHT_MAX,
+              "the window is within raft's bound");
+
+/* A request that was forwarded to the leader and has no answer yet. */
+struct forward_slot {
+    struct job *job; /* NULL: free */
+    uint32_t generation;
+    uint32_t next_free;
+    uint32_t peer;
+};
+
+struct forwards {
+    struct forward_slot *slots; /* FORWARDS_MAX */
+    uint32_t free_first;
+    struct list deadlines; /* jobs by deadline_node */
+};
+
+/* What is known of another node, from its LINK_STATUS. */
+struct peer_state {
+    uint32_t id;
+    bool link_up;
+    uint64_t heard_at_ns; /* monotonic; 0: never */
+    int64_t clock_offset_ns;
+    struct link_status status;
+    char client_address[HOST_BYTES_MAX + 8];
+    struct buffer out; /* items for it, not yet handed to the link */
+};
+
+struct copy_job;
+
+/* A question to the peers about the digest at a seq. */
+struct divergence {
+    bool asking;
+    uint64_t seq;
+    struct digest ours;
+    uint64_t deadline_ns;
+    uint32_t same, other; /* answers, this node included in `same` */
+};
+
+enum node_stop { STOP_NO, STOP_DRAIN, STOP_TRANSFER, STOP_CLOSE };
+
+struct node {
+    const struct config *config;
+    char **argv;
+    struct datadir *dir;
+    uint32_t id;
+    uv_loop_t loop;
+    uv_async_t wake;
+    uv_timer_t tick;
+    uv_check_t check;
+    uv_signal_t terminate, interrupt;
+    const struct clock *clock;
+    struct metrics metrics;     /* any thread */
+    struct admission admission; /* any thread */
+    struct queue inbox;         /* jobs from the workers */
+    struct queue events;        /* from the ledger thread */
+    struct ledger *ledger;
+    uint64_t opened_index; /* raft index that the ledger had on disk when it was opened */
+    struct ledger_thread *ledger_thread;
+    struct consensus *consensus;
+    struct gateway *gateway;
+
+    /* roles and epochs (core.c) */
+    enum consensus_role role;
+    uint64_t term;
+    uint32_t leader;
+    uint64_t epoch; /* grows with each begin */
+    bool epoch_runs;
+    bool barrier_waits; /* the barrier of the coming epoch is proposed */
+    struct uuid barrier_id;
+    uint64_t barrier_retry_at_ns; /* 0: none planned */
+    uint64_t resigned_at_ns;
+    struct list epoch_jobs; /* jobs that wait for the epoch to begin */
+    bool peers_paused;
+
+    /* reads (submit.c) */
+    struct list barrier_reads; /* reads that wait for a barrier not yet issued */
+    bool barrier_out;          /* one is under way */
+
+    struct forwards forwards;
+    struct peer_state peers[NODES_MAX];
+    uint32_t peers_count; /* without this node */
+    uint64_t gossip_at_ns;
+    uint64_t disk_at_ns;
+    struct divergence divergence;
+
+    /* status copy for the workers */
+    pthread_mutex_t status_lock;
+    struct cluster_status status;
+
+    /* snapshots and copies */
+    uint64_t snapshot_index; /* raft waits for our durability there; 0: none */
+    struct list copies;      /* copy_serve.c */
+    uint64_t copy_tickets;
+    uint64_t copies_until_ns; /* copy_active is told until then */
+    bool snapshots_held;
+
+    /* stopping */
+    enum node_stop stop;
+    uint64_t stop_at_ns;
+    bool closed;
+    enum exit_status exit_status;
+};
+
+/* ---- submit.c */
+enum status node_submit(void *data, struct call *call);
+/* Routes jobs that came in through the inbox. */
+void node_inbox(struct node *node);
+/* Keeps, forwards or refuses a job, whoever it came from. Takes ownership. */
+void node_route(struct node *node, struct job *job);
+/* A barrier is done: its reads go on to the ledger; with a code other than OK they are refused. */
+void node_barrier_done(struct node *node, struct job *barrier, enum code code);
+/* Issues a barrier for the waiting reads, unless one is under way. */
+void node_barrier_issue(struct node *node);
+
+/* ---- core.c */
+void core_on_role(void *data, enum consensus_role role, uint64_t term, uint32_t leader);
+void core_on_apply(void *data, uint64_t index, const uint8_t *bytes, size_t size);
+void core_events(struct node *node);
+void core_tick(struct node *node, uint64_t now_ns);
+
+/* ---- forward.c */
+enum status MUST_CHECK forward_open(struct node *node);
+void forward_close(struct node *node);
+void forward_send(struct node *node, struct job *job, uint32_t peer);
+/* The link to a peer broke: its forwards are unknown. */
+void forward_link_down(struct node *node, uint32_t peer);
+void forward_on_request(struct node *node, uint32_t peer, const struct link_item *item);
+void forward_on_answer(struct node *node, uint32_t peer, const struct link_item *item);
+/* The answer of a job of another node; frees the job. */
+void forward_answer(struct node *node, struct job *job, enum code code);
+void forward_tick(struct node *node, uint64_t now_ns);
+struct peer_state *node_peer(struct node *node, uint32_t id);
+/* Queues an item for a peer; sent by forward_flush at the end of the loop's round. */
+void peer_item(struct node *node, uint32_t peer, const struct link_item *item);
+void forward_flush(struct node *node);
+
+/* ---- gossip.c */
+void gossip_tick(struct node *node, uint64_t now_ns);
+void gossip_on_status(struct node *node, uint32_t peer, const struct link_status *status);
+void gossip_refresh(struct node *node);
+void node_status(void *data, struct cluster_status *status);
+
+/* ---- diverge.c */
+void diverge_begin(struct node *node, uint64_t seq, const struct digest *ours);
+void diverge_on_digest(struct node *node, uint32_t peer, uint64_t seq, bool known,
+                       const struct digest *ours, const struct digest *theirs);
+void diverge_on_ask(struct node *node, uint32_t peer, const struct link_item *item);
+void diverge_on_tell(struct node *node, uint32_t peer, const struct link_item *item);
+void diverge_tick(struct node *node, uint64_t now_ns);
+
+/* ---- copy_serve.c */
+void copy_on_stream(void *data, uint32_t peer, struct stream *stream);
+void copy_durable(struct node *node, uint64_t ticket, const struct position *position);
+void copy_tick(struct node *node, uint64_t now_ns);
+bool copy_active(const struct node *node, uint64_t now_ns);
+void copy_close(struct node *node);
+
+/* ---- copy_fetch.c */
+/*
+ * Fetches the ledger from a peer until it has a state at or past the note's manifest; runs the loop
+ * itself. STATUS_CLOSED: asked to stop meanwhile.
+ */
+enum status MUST_CHECK copy_fetch(struct node *node, const struct consensus_options *options,
+                                  const struct consensus_manifest *manifest);
+
+/* ---- node.c */
+/* Restarts the process in place (exec): the same arguments, a fresh state. Does not return. */
+void node_restart(struct node *node) __attribute__((noreturn));
+/* This node lost a state that raft wants it to have: notes that durably and restarts. */
+bool node_on_restore(void *data, const struct consensus_manifest *manifest);
+
+#endif
