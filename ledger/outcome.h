@@ -29,9 +29,9 @@ struct outcome {
 
     /* Details of a refusal. */
     enum field field;
-    uint32_t leg;          /* of the field */
-    struct text subject;   /* the account, currency or id that it is about */
-    i128 available;        /* insufficient_funds */
+    uint32_t leg;        /* of the field */
+    struct text subject; /* the account, currency or id that it is about */
+    i128 available;      /* insufficient_funds */
     u128 needed;
 
     /* posted payment */
@@ -93,15 +93,16 @@ void account_view_write(struct buffer *out, const struct account_view *view);
 void currency_view_write(struct buffer *out, const struct currency_view *view);
 void payment_view_write(struct buffer *out, const struct payment_view *view);
 
-/* Texts are borrowed from the reader's bytes. STATUS_INVALID on any damage. */
+/* Texts are borrowed from the reader's bytes. STATUS_INVALID on any damage; the
+ * outcome or payment view is then undefined. Rows and legs beyond their counts are never set. */
 enum status MUST_CHECK outcome_read(struct reader *reader, struct outcome *outcome);
 enum status MUST_CHECK account_view_read(struct reader *reader, struct account_view *view);
 enum status MUST_CHECK currency_view_read(struct reader *reader, struct currency_view *view);
 enum status MUST_CHECK payment_view_read(struct reader *reader, struct payment_view *view);
 
 /*
- * One sentence for people: "alice has 500 available, 1999 needed"; else the code's own text with the
- * subject in front of it. Appends to out.
+ * One sentence for people: "alice has 500 available, 1999 needed"; else the code's own text and the
+ * subject: "there is no such account: bob". For refusals; appends to out.
  */
 void outcome_message(const struct outcome *outcome, struct buffer *out);
 

@@ -2,10 +2,10 @@
  * The door to LMDB: tables, keys and records (docs/format.md has every byte). One write transaction
  * is open at a time, owned by the ledger thread; read transactions may be used on any thread.
  *
- * Tables: accounts (number -> account), account_ids (id -> number), currencies (number -> currency),
- * currency_codes (code -> number), payments (seq -> record, append-only: every command that took a
- * seq, also currencies and accounts), payment_ids (uuid -> seq), references (text -> seq),
- * digests (seq -> digest, the newest DIGESTS_KEPT), meta (position, counts, identity).
+ * Tables: accounts (number -> account), account_ids (id -> number), currencies (number ->
+ * currency), currency_codes (code -> number), payments (seq -> record, append-only: every command
+ * that took a seq, also currencies and accounts), payment_ids (uuid -> seq), references (text ->
+ * seq), digests (seq -> digest, the newest DIGESTS_KEPT), meta (position, counts, identity).
  *
  * Flags: MDB_NOMETASYNC | MDB_NOTLS, never NOSYNC, WRITEMAP or MAPASYNC. raft's log is the durable
  * truth; position and effects are in one transaction, so a crash loses whole entries, which raft
@@ -39,9 +39,9 @@ struct store;
 struct store_txn;
 
 struct store_options {
-    const char *path;     /* of the LMDB directory; exists */
-    uint64_t map_bytes;   /* size of the map: address space, not disk */
-    bool read_only;       /* no write transaction (checks of a copy) */
+    const char *path;   /* of the LMDB directory; exists */
+    uint64_t map_bytes; /* size of the map: address space, not disk */
+    bool read_only;     /* no write transaction (checks of a copy) */
 };
 
 /* STATUS_IO, STATUS_CORRUPT (not ours, damaged, other format version), STATUS_NO_MEMORY; `error`
@@ -51,10 +51,11 @@ enum status MUST_CHECK store_open(struct store **store, const struct store_optio
 void store_close(struct store *store);
 
 /* The write transaction: begun at the first use after a commit. LMDB ties it to the thread that
- * began it: begin, commit and abort on one thread (store_close aborts too). After a failed write only
- * store_write_abort may follow. */
+ * began it: begin, commit and abort on one thread (store_close aborts too). After a failed write
+ * only store_write_abort may follow. */
 enum status MUST_CHECK store_write_begin(struct store *store, struct store_txn **txn);
-/* Writes the position and commits (also where nothing else was written); flushes data, not the meta page's own flush (NOMETASYNC). */
+/* Writes the position and commits (also where nothing else was written); flushes data, not the meta
+ * page's own flush (NOMETASYNC). */
 enum status MUST_CHECK store_write_commit(struct store *store, const struct position *position);
 /* Drops what was written since the last commit. */
 void store_write_abort(struct store *store);
@@ -72,7 +73,7 @@ enum status MUST_CHECK store_position(struct store_txn *txn, struct position *po
 struct store_view {
     struct view view;
     struct store_txn *txn;
-    struct buffer record;  /* scratch: the record being written */
+    struct buffer record;   /* scratch: the record being written */
     struct buffer *records; /* where each record is also appended, for the digest; may be NULL */
 };
 void store_view_init(struct store_view *view, struct store_txn *txn,
@@ -89,8 +90,7 @@ struct record {
 /* STATUS_NOT_FOUND where there is none under the seq. */
 enum status MUST_CHECK store_record(struct store_txn *txn, uint64_t seq, struct record *record);
 /* Its bytes, undecoded (record_write's). */
-enum status MUST_CHECK store_record_bytes(struct store_txn *txn, uint64_t seq,
-                                          struct text *bytes);
+enum status MUST_CHECK store_record_bytes(struct store_txn *txn, uint64_t seq, struct text *bytes);
 void record_write(struct buffer *out, const struct uuid *id, struct text form,
                   const struct decision *decision);
 /* STATUS_INVALID on any damage; *record is then undefined. */
@@ -108,7 +108,13 @@ enum status MUST_CHECK store_account(struct store_txn *txn, uint64_t number,
                                      struct account *account);
 enum status MUST_CHECK store_currency(struct store_txn *txn, uint32_t number,
                                       struct currency *currency);
-/* The digest after the entry that ends at seq; STATUS_NOT_FOUND where it is no longer (or not) kept. */
+/* Names that numbers stand for, borrowed from the map; an account's with its currency's number. */
+enum status MUST_CHECK store_account_id(struct store_txn *txn, uint64_t number, struct text *id,
+                                        uint32_t *currency);
+enum status MUST_CHECK store_currency_code(struct store_txn *txn, uint32_t number,
+                                           struct text *code);
+/* The digest after the entry that ends at seq; STATUS_NOT_FOUND where it is no longer (or not)
+ * kept. */
 enum status MUST_CHECK store_digest(struct store_txn *txn, uint64_t seq, struct digest *digest);
 enum status MUST_CHECK store_digest_put(struct store_txn *txn, uint64_t seq,
                                         const struct digest *digest);
@@ -119,7 +125,8 @@ enum status MUST_CHECK store_digest_put(struct store_txn *txn, uint64_t seq,
  */
 enum status MUST_CHECK store_copy(struct store *store, int fd);
 
-/* What a copy is checked by: record counts of each table and totals recomputed from the accounts. */
+/* What a copy is checked by: record counts of each table and totals recomputed from the accounts.
+ */
 struct store_summary {
     struct position position;
     uint64_t accounts, account_ids, currencies, payments, payment_ids, references;

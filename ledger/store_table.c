@@ -138,6 +138,42 @@ enum status store_currency(struct store_txn *txn, uint32_t number, struct curren
     return status == STATUS_OK ? currency_row_read(row, number, currency) : status;
 }
 
+enum status store_account_id(struct store_txn *txn, uint64_t number, struct text *id,
+                             uint32_t *currency)
+{
+    assert(number > 0 && id != NULL && currency != NULL);
+    struct text row;
+    enum status status = store_get(txn, TABLE_ACCOUNTS, store_number_key(&number), &row);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    struct account account;
+    status = account_row_read(row, number, &account);
+    if (status == STATUS_OK) {
+        *id = (struct text){.data = row.data + ACCOUNT_ROW_FIXED_BYTES, .size = account.id_size};
+        *currency = account.currency;
+    }
+    return status;
+}
+
+enum status store_currency_code(struct store_txn *txn, uint32_t number, struct text *code)
+{
+    assert(number > 0 && code != NULL);
+    const uint64_t key = number;
+    struct text row;
+    enum status status = store_get(txn, TABLE_CURRENCIES, store_number_key(&key), &row);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    struct currency currency;
+    status = currency_row_read(row, number, &currency);
+    if (status == STATUS_OK) {
+        *code = (struct text){.data = row.data + CURRENCY_ROW_FIXED_BYTES,
+                              .size = row.size - CURRENCY_ROW_FIXED_BYTES};
+    }
+    return status;
+}
+
 enum status store_digest(struct store_txn *txn, uint64_t seq, struct digest *digest)
 {
     assert(digest != NULL);
