@@ -89,10 +89,10 @@ void ledger_submit(struct ledger *ledger, struct ledger_request *request, struct
 /*
  * Verifies submitted requests in their order until they are used up or the entry is full.
  * now_ns: the leader's clock; the entry's time is max(now_ns, last time + 1).
- * *entry is NULL where nothing waits, or where ENTRIES_IN_FLIGHT_MAX entries, or as many accounts as
- * the overlay may hold, are in flight: call again after an apply. Requests refused whole
- * (batch_too_large, damage) come back in `answered` at once. An operating error (STATUS_IO ...) must
- * stop the node.
+ * *entry is NULL where nothing waits, or where ENTRIES_IN_FLIGHT_MAX entries, or as many accounts
+ * as the overlay may hold, are in flight: call again after an apply. Requests refused whole
+ * (batch_too_large, damage) come back in `answered` at once. An operating error (STATUS_IO ...)
+ * must stop the node.
  */
 enum status MUST_CHECK ledger_verify(struct ledger *ledger, int64_t now_ns,
                                      struct ledger_entry **entry, struct list *answered);
