@@ -57,6 +57,7 @@ enum {
     SESSION_INPUT_BYTES_MAX = 4 * 64 * 1024, /* read and not yet taken: what one read may bring */
     SESSION_INPUT_BYTES_FREE = 64 * 1024, /* a session with less is never closed for the next: */
     WORKER_INPUT_BYTES_MAX = 256 * 1024 * 1024, /* unfinished messages of a worker's sessions */
+    WORKER_REPLY_BYTES_KEPT = 256 * 1024, /* memory for one reply that a worker keeps */
     SESSION_PING_MS = 20000,
     SESSION_DEAD_MS = 40000,
     SESSION_STALL_MS = 10000,             /* a reader that takes nothing for so long is closed */
@@ -103,7 +104,7 @@ enum {
     PEER_RETRY_MS = 150,
     PEER_USER_TIMEOUT_MS = 2000,          /* TCP_USER_TIMEOUT: a cut link is noticed */
     PEER_STALL_MS = 3000,                 /* a link that does not drain for so long is cut */
-    PEER_WRITE_BYTES_MAX = 64 * 1024 * 1024, /* one full frame, and as much again behind it */
+    PEER_WRITE_BYTES_MAX = 48 * 1024 * 1024, /* one full frame, and half as much behind it */
     PEER_HANDSHAKES_MAX = 32,             /* accepted connections that have not said who they are */
     PEER_REFUSAL_LOG_MS = 1000,           /* refused connections are logged at most so often */
     PEER_WATCH_MS = 250,                  /* how often streams are checked for a stall */
@@ -125,6 +126,25 @@ enum {
     RAFT_COPY_HOLD_BYTES = 1024 * 1024 * 1024, /* log kept while a peer fetches the state */
     RAFT_WATCHDOG_MS = 10000,             /* an append or snapshot that takes longer stops the node */
 
+    /* --- the command line -------------------------------------------------------------------- */
+    CLIENT_NODES_MAX = 16,
+    CLIENT_WORDS_MAX = 8,            /* words of a command besides its options */
+    CLIENT_OPTIONS_MAX = 64,
+    CLIENT_CONNECT_MS = 2000,        /* then the next node is tried */
+    CLIENT_ATTEMPT_MS = REQUEST_TIMEOUT_MS + 1000, /* the node's own deadline comes first */
+    CLIENT_TIMEOUT_MS = 15000,       /* all attempts together; several elections fit */
+    CLIENT_TIMEOUT_MS_MAX = 3600000,
+    CLIENT_RETRY_MS = 100,
+    CLIENT_FILE_BYTES_MAX = 1024 * 1024 * 1024, /* a batch file is read whole */
+    CLIENT_CHUNK_ITEMS = 1000,       /* payments of one request of a batch file */
+    CLIENT_CHUNK_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 1024, /* room for the envelope */
+    CLIENT_TABLE_BYTES_MAX = 256 * 1024 * 1024,
+    CLIENT_ANSWER_BYTES_MAX = 64 * 1024 * 1024, /* JSON of the largest answer */
+    CLIENT_CURRENCIES_MAX = CURRENCIES_MAX,
+    BENCH_CONNECTIONS_MAX = 4096,
+    BENCH_ACCOUNTS_MAX = 10000000,
+    BENCH_SECONDS_MAX = 86400,
+
     /* --- storage ----------------------------------------------------------------------------- */
     COMMIT_PERIOD_MS = 250,               /* LMDB commits at least so often under load */
     COMMIT_SCAN_MS = 5,                   /* a waiting scan brings the commit forward to this */
@@ -144,6 +164,8 @@ static_assert(RAFT_ELECTION_TIMEOUT_MS >= RAFT_HEARTBEATS_PER_TIMEOUT_MIN * RAFT
 static_assert(SESSION_DEAD_MS >= 2 * SESSION_PING_MS, "a pong has time to arrive");
 static_assert(LINK_FRAME_BYTES_MAX > ANSWER_BYTES_MAX, "every answer fits a frame");
 static_assert(PEER_WRITE_BYTES_MAX >= LINK_FRAME_BYTES_MAX + 4, "a link's queue takes every frame");
+static_assert(PEER_WRITE_BYTES_MAX + PEER_WRITE_BYTES_MAX / 16 <= TLS_BUFFER_BYTES_MAX,
+              "peer streams stay below the bound of TLS");
 static_assert(RAFT_PROPOSALS_MAX > ENTRIES_IN_FLIGHT_MAX, "the batches in flight have room");
 static_assert(PEER_STALL_MS >= 4 * PEER_WATCH_MS, "a stall is measured, not guessed");
 static_assert(RAFT_DISK_RETRY_MS < RAFT_WATCHDOG_MS, "a failed write is named, not timed out");

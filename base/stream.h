@@ -2,8 +2,17 @@
  * One TCP connection on a libuv loop, plain or TLS, for one loop thread.
  *
  * Life: stream_accept or stream_connect -> on_open (TLS handshake done) -> on_data ... -> stream_close
- * -> on_close, exactly once, after which the memory may go. An error of the network or of TLS closes
- * the stream by itself; on_close then carries its status.
+ * -> on_close, exactly once, after which the stream is freed. An error of the network or of TLS closes
+ * the stream by itself; on_close then carries its status: STATUS_CLOSED (the other side ended in good
+ * order), STATUS_NETWORK, STATUS_TLS, STATUS_TIMEOUT, STATUS_NO_MEMORY. on_open is left out where it
+ * never opened. No callback runs inside a call of this door: all of them come from the loop, and may
+ * call everything here.
+ *
+ * With verify_peer a server's on_open comes after the client's certificate was verified. A client's
+ * on_open may come before the server has judged: a refusal then follows as on_close(STATUS_TLS).
+ *
+ * A side that has ended (FIN or TLS's closing alert) gets what is queued for it, then the stream
+ * closes; later writes give STATUS_CLOSED. A paused stream does not notice the other side's end.
  *
  * The write queue is bounded: stream_write refuses (STATUS_FULL) what would pass write_bytes_max.
  * While stream_pause holds, nothing is read, so that TCP slows the other side down.
@@ -31,22 +40,31 @@ struct stream_options {
     uv_loop_t *loop;
     struct tls_context *tls; /* NULL: plain TCP */
     const char *tls_host;    /* client side, may be NULL */
-    size_t write_bytes_max;
+    size_t write_bytes_max;   /* at most TLS_BUFFER_BYTES_MAX */
     uint32_t open_timeout_ms; /* connect and handshake together; 0: none */
     uint32_t user_timeout_ms; /* TCP_USER_TIMEOUT; 0: the kernel's default */
     struct stream_callbacks callbacks;
     void *data;
 };
 
-/* Accepts from a listening handle; TCP_NODELAY and keepalive are set. */
+/*
+ * Accepts from a listening TCP handle of the same loop; TCP_NODELAY and keepalive are set.
+ * STATUS_NETWORK where nothing waits or it is gone already, STATUS_NO_MEMORY, STATUS_TLS.
+ */
 enum status MUST_CHECK stream_accept(struct stream **stream, uv_stream_t *listener,
                                      const struct stream_options *options);
 
-/* Starts to connect to a numeric or named host (resolved on the loop's pool). */
+/*
+ * Starts to connect to a numeric or named host (resolved on the loop's pool; its addresses are tried
+ * in order). STATUS_INVALID (host or port), STATUS_NO_MEMORY, STATUS_TLS; all else comes by on_close.
+ */
 enum status MUST_CHECK stream_connect(struct stream **stream, const char *host, uint16_t port,
                                       const struct stream_options *options);
 
-/* Queues bytes (copied). STATUS_FULL past the bound, STATUS_CLOSED while closing. */
+/*
+ * Queues bytes (copied), also before on_open; they leave together right before the loop sleeps.
+ * STATUS_FULL past the bound, STATUS_CLOSED while closing, STATUS_NO_MEMORY: nothing is queued then.
+ */
 enum status MUST_CHECK stream_write(struct stream *stream, const void *data, size_t size);
 
 /* Bytes queued and not yet taken by the kernel. */
@@ -55,7 +73,11 @@ size_t stream_write_bytes(const struct stream *stream);
 void stream_pause(struct stream *stream);
 void stream_resume(struct stream *stream);
 
-/* Closes: flushes what is queued for up to linger_ms, then ends. on_close follows. */
+/*
+ * Closes: for up to linger_ms flushes what is queued and waits for the other side's end, then ends.
+ * Nothing is delivered any more; on_close follows with `reason`. A second call changes nothing, but
+ * linger_ms 0 ends at once.
+ */
 void stream_close(struct stream *stream, enum status reason, uint32_t linger_ms);
 
 bool stream_closing(const struct stream *stream);

@@ -32,31 +32,49 @@ enum status MUST_CHECK tls_context_open(struct tls_context **context,
                                         size_t error_size);
 void tls_context_close(struct tls_context *context);
 
-/* host: the name a client wants verified and sends as SNI; NULL otherwise. */
+/*
+ * host: the name or address a client wants verified, and sends as SNI; NULL otherwise (not with
+ * verify_host). A client's first message waits to be drained at once.
+ */
 enum status MUST_CHECK tls_open(struct tls **tls, struct tls_context *context, const char *host);
 void tls_close(struct tls *tls);
 
-/* Ciphertext from the network. Takes all of it (bounded by the caller's read size). */
+/*
+ * Ciphertext from the network. Takes all of it (bounded by the caller's read size, since it reads
+ * until tls_read says something else than STATUS_AGAIN; STATUS_FULL past TLS_BUFFER_BYTES_MAX).
+ */
 enum status MUST_CHECK tls_feed(struct tls *tls, const void *data, size_t size);
 
 /*
  * Goes on with the handshake and decrypts what is there, appending plaintext to `plain` until its
  * maximum. STATUS_OK, STATUS_AGAIN (plain is full: call again), STATUS_CLOSED (orderly end),
- * STATUS_TLS (broken or refused; tls_error says why).
+ * STATUS_TLS (broken or refused; tls_error says why, and the alert for the other side waits to be
+ * drained). The call that completes the handshake appends no plaintext.
  */
 enum status MUST_CHECK tls_read(struct tls *tls, struct buffer *plain);
 
-/* Encrypts; before the handshake is done the bytes wait inside (bounded by the caller). */
+/*
+ * Encrypts; before the handshake is done the bytes wait inside (bounded by the caller). STATUS_CLOSED
+ * after tls_shutdown, STATUS_TLS where the engine is broken.
+ */
 enum status MUST_CHECK tls_write(struct tls *tls, const void *data, size_t size);
 
-/* Moves ciphertext for the network to the end of `out`. */
+/* Moves ciphertext for the network to the end of `out`; STATUS_FULL where it does not fit. */
 enum status MUST_CHECK tls_drain(struct tls *tls, struct buffer *out);
 
 /* Sends the closing alert at the next drain. */
 void tls_shutdown(struct tls *tls);
 
+/*
+ * A server's handshake is done when it has verified the client. A TLS 1.3 client is done one message
+ * earlier: a server that refuses its certificate says so by an alert, after which tls_read gives
+ * STATUS_TLS instead of data. Only data from the server proves that it accepted.
+ */
 bool tls_handshake_done(const struct tls *tls);
-/* The n of "urn:payledger:node:n" in the peer's verified certificate; 0 where there is none. */
+/*
+ * The n of "urn:payledger:node:n" in the peer's verified certificate; 0 where there is none, or more
+ * than one, and where verify_peer was not set.
+ */
 uint32_t tls_peer_node(const struct tls *tls);
 /* Why it broke: one sentence, valid until the next call. */
 const char *tls_error(const struct tls *tls);
