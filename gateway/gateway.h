@@ -32,15 +32,15 @@ struct call {
     struct list node;              /* for whoever holds it */
     struct gateway_worker *worker; /* who gets the answer */
     enum call_kind kind;
-    uint64_t deadline_ns;          /* monotonic */
+    uint64_t deadline_ns; /* monotonic */
     /* the question */
-    struct buffer request;         /* CALL_EXECUTE: request form */
-    struct query query;            /* CALL_READ, CALL_SCAN */
+    struct buffer request; /* CALL_EXECUTE: request form */
+    struct query query;    /* CALL_READ, CALL_SCAN */
     enum read_mode read_mode;
     uint64_t min_seq;
     /* the answer */
-    enum code code;                /* CODE_OK, or why the whole call failed */
-    uint64_t seq, term;            /* CALL_EXECUTE: of the state after it */
+    enum code code;     /* CODE_OK, or why the whole call failed */
+    uint64_t seq, term; /* CALL_EXECUTE: of the state after it */
     int64_t time_ns;
     uint32_t outcomes_count;
     struct buffer answer;
@@ -58,8 +58,8 @@ struct cluster_node {
     uint64_t seq;
     uint64_t index;
     struct digest digest;
-    bool reachable;   /* heard of within PEER_SILENT_MS (itself: always) */
-    int64_t clock_offset_ns; /* against this node's clock; 0 for itself */
+    bool reachable;                          /* heard of within PEER_SILENT_MS (itself: always) */
+    int64_t clock_offset_ns;                 /* against this node's clock; 0 for itself */
     char client_address[HOST_BYTES_MAX + 8]; /* "127.0.0.1:2346" */
     uint64_t counters[METRIC_COUNT];
 };
@@ -91,22 +91,22 @@ struct gateway_options {
     char host[HOST_BYTES_MAX + 1];
     uint16_t port;
     uint32_t workers;
-    bool tls;                       /* serve wss:// and https:// */
+    bool tls; /* serve wss:// and https:// */
     const char *tls_cert_path, *tls_key_path;
-    const char *const *origins;     /* further allowed Origin values, besides the same host */
+    const char *const *origins; /* further allowed Origin values, besides the same host */
     uint32_t origins_count;
-    uint32_t session_requests_max;  /* at most SESSION_REQUESTS_MAX */
+    uint32_t session_requests_max; /* at most SESSION_REQUESTS_MAX */
     uint32_t request_timeout_ms;
-    struct ledger *ledger;          /* for scans only */
+    struct ledger *ledger; /* for scans only */
     struct metrics *metrics;
     struct gateway_backend backend;
     const struct clock *clock;
 };
 
-/* Binds, starts the workers. `error` gets a sentence (STATUS_NETWORK, STATUS_TLS, STATUS_NO_MEMORY). */
-enum status MUST_CHECK gateway_open(struct gateway **gateway,
-                                    const struct gateway_options *options, char *error,
-                                    size_t error_size);
+/* Binds, starts the workers. `error` gets a sentence (STATUS_NETWORK, STATUS_TLS,
+ * STATUS_NO_MEMORY). */
+enum status MUST_CHECK gateway_open(struct gateway **gateway, const struct gateway_options *options,
+                                    char *error, size_t error_size);
 
 /* Gives a call back to its worker with its answer. Any thread. */
 void gateway_answer(struct call *call);
@@ -119,6 +119,9 @@ void gateway_drain(struct gateway *gateway);
 
 /* Unanswered calls of all workers. Any thread. */
 uint32_t gateway_calls(const struct gateway *gateway);
+
+/* The port that clients reach: options.port, or the one that the kernel chose for port 0. */
+uint16_t gateway_port(const struct gateway *gateway);
 
 /* Closes all sessions (1001), ends the workers, frees everything. Every call must be answered. */
 void gateway_close(struct gateway *gateway);
