@@ -1,7 +1,7 @@
 /*
  * A job: one request on its way through this node, from the gateway (a call) or from another node
- * (forwarded). It owns the request's bytes, so that a call may be answered `unknown` at its deadline
- * while the ledger still works on the bytes.
+ * (forwarded). It owns the request's bytes, so that a call may be answered `unknown` at its
+ * deadline while the ledger still works on the bytes.
  *
  * A job has one owner at a time: the queue or thread that holds it. job_finish ends it.
  */
@@ -38,14 +38,14 @@ struct job {
     struct ledger_request request; /* the ledger's part */
     struct buffer bytes;           /* request form */
     enum job_kind kind;
-    uint32_t bounces;              /* how often it was routed anew */
+    uint32_t bounces; /* how often it was routed anew */
     uint64_t deadline_ns;
-    struct call *call;             /* NULL: forwarded, a barrier, or already answered */
-    uint32_t peer;                 /* forwarded: who asked, and its ticket */
+    struct call *call; /* NULL: forwarded, a barrier, or already answered */
+    uint32_t peer;     /* forwarded: who asked, and its ticket */
     uint64_t ticket;
-    struct list reads;             /* barrier: the jobs that wait for it */
-    uint64_t min_seq;              /* read, scan */
-    uint64_t ticket_out;           /* while forwarded to the leader */
+    struct list reads;   /* barrier: the jobs that wait for it */
+    uint64_t min_seq;    /* read, scan */
+    uint64_t ticket_out; /* while forwarded to the leader */
     struct admission *admission;
 };
 

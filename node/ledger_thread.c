@@ -1,9 +1,9 @@
 /*
- * Happy path: pop work -> apply entries, take requests -> verify one entry if the window has room ->
- * answer what became final -> publish the position -> commit if due -> wait for more.
+ * Happy path: pop work -> apply entries, take requests -> verify one entry if the window has room
+ * -> answer what became final -> publish the position -> commit if due -> wait for more.
  *
- * Failures: an operating error of the ledger stops the node (fail_stop): a replica may not go on with
- * a state that it could not write. Deadlines: a request past its own is answered `unknown` (or
+ * Failures: an operating error of the ledger stops the node (fail_stop): a replica may not go on
+ * with a state that it could not write. Deadlines: a request past its own is answered `unknown` (or
  * read_timeout); the job itself stays until the ledger lets go of its bytes.
  */
 #include "node/ledger_thread.h"
@@ -19,10 +19,11 @@
 static const char *const PART = "ledger";
 
 enum {
-    WAIT_MS_MAX = 100,     /* how long the thread sleeps at most: deadlines are looked at then */
-    STORED_POLL_US = 200,  /* how often raft's own disk is looked at while a commit waits for it */
-    STORED_GRACE_MS = 50,  /* a commit may be late by so much before applying pauses for the disk */
-    STORED_WAIT_MS_MAX = RAFT_WATCHDOG_MS /* then raft's disk is stuck, its watchdog stops the node */
+    WAIT_MS_MAX = 100,    /* how long the thread sleeps at most: deadlines are looked at then */
+    STORED_POLL_US = 200, /* how often raft's own disk is looked at while a commit waits for it */
+    STORED_GRACE_MS = 50, /* a commit may be late by so much before applying pauses for the disk */
+    STORED_WAIT_MS_MAX =
+        RAFT_WATCHDOG_MS /* then raft's disk is stuck, its watchdog stops the node */
 };
 
 enum work_kind {
@@ -30,14 +31,16 @@ enum work_kind {
     WORK_APPLY,
     WORK_EPOCH_BEGIN,
     WORK_EPOCH_END,
-    WORK_DURABLE
+    WORK_DURABLE,
+    WORK_DIGEST
 };
 
 struct work {
     struct list node;
     enum work_kind kind;
     struct job *job;
-    uint64_t index, epoch, term, ticket;
+    uint64_t index, epoch, term, ticket, seq;
+    struct digest theirs;
     size_t size;
     uint8_t bytes[];
 };
@@ -58,7 +61,7 @@ struct ledger_thread {
     uint64_t epoch;
     bool in_epoch;
     int64_t wall_offset_ns; /* wall - monotonic, read once per epoch: log time must not jump */
-    uint32_t in_flight; /* entries given to the core and neither applied nor dropped */
+    uint32_t in_flight;     /* entries given to the core and neither applied nor dropped */
     uint64_t committed_at_ms;
     bool scans_wait;
 };
@@ -137,8 +140,8 @@ static void read_answer(struct ledger_thread *thread, struct job *job)
 static bool read_is_ready(struct ledger_thread *thread, const struct job *job)
 {
     const struct ledger *ledger = thread->options.ledger;
-    uint64_t seq = job->kind == JOB_READ ? ledger_position(ledger).seq
-                                         : ledger_committed(ledger).seq;
+    uint64_t seq =
+        job->kind == JOB_READ ? ledger_position(ledger).seq : ledger_committed(ledger).seq;
     return seq >= job->min_seq;
 }
 
@@ -225,38 +228,55 @@ static void work_submit(struct ledger_thread *thread, struct job *job, struct li
     ledger_submit(thread->options.ledger, &job->request, answered);
 }
 
-static void report_applied(struct ledger_thread *thread, const struct applied *applied)
+/* The pair of an entry that is not ours: what we have there goes to the core. */
+static void report_diverged(struct ledger_thread *thread, const struct work *work)
+{
+    struct entry_header header;
+    struct reader items;
+    if (entry_read(work->bytes, work->size, &header, &items) != STATUS_OK) {
+        fail_stop(EXIT_DATA, PART, "entry at raft index %llu is damaged",
+                  (unsigned long long)work->index);
+    }
+    struct ledger_event *event = event_make(LEDGER_EVENT_DIVERGED);
+    event->seq = header.digest_seq;
+    event->theirs = header.digest;
+    if (ledger_digest_at(thread->options.ledger, event->seq, &event->ours) != STATUS_OK) {
+        fail_stop(EXIT_DISK, PART, "digest at seq %llu can not be read",
+                  (unsigned long long)event->seq);
+    }
+    event_send(thread, event);
+}
+
+static void report_applied(struct ledger_thread *thread, const struct work *work,
+                           const struct applied *applied)
 {
     if (applied->different) {
         event_send(thread, event_make(LEDGER_EVENT_DIFFERENT));
     }
     if (applied->diverged) {
-        struct ledger_event *event = event_make(LEDGER_EVENT_DIVERGED);
-        event->position = ledger_position(thread->options.ledger);
-        event_send(thread, event);
+        report_diverged(thread, work);
     }
 }
 
-static void work_apply(struct ledger_thread *thread, const struct work *work,
-                       struct list *answered)
+static void work_apply(struct ledger_thread *thread, const struct work *work, struct list *answered)
 {
     struct applied applied = {0};
-    enum status status = ledger_apply(thread->options.ledger, work->index, work->bytes,
-                                      work->size, &applied, answered);
+    enum status status = ledger_apply(thread->options.ledger, work->index, work->bytes, work->size,
+                                      &applied, answered);
     if (status == STATUS_CORRUPT || status == STATUS_INVALID) {
         fail_stop(EXIT_DATA, PART, "entry at raft index %llu is damaged",
                   (unsigned long long)work->index);
     }
     if (status != STATUS_OK) {
-        fail_stop(EXIT_DISK, PART, "apply at raft index %llu: %s",
-                  (unsigned long long)work->index, status_text(status));
+        fail_stop(EXIT_DISK, PART, "apply at raft index %llu: %s", (unsigned long long)work->index,
+                  status_text(status));
     }
     atomic_fetch_sub(&thread->apply_bytes, work->size);
     if (applied.own) {
         assert(thread->in_flight > 0);
         thread->in_flight--;
     }
-    report_applied(thread, &applied);
+    report_applied(thread, work, &applied);
 }
 
 static void work_epoch_end(struct ledger_thread *thread, struct list *answered)
@@ -303,6 +323,21 @@ static void work_durable(struct ledger_thread *thread, const struct work *work)
     event_send(thread, event);
 }
 
+static void work_digest(struct ledger_thread *thread, const struct work *work)
+{
+    struct ledger_event *event = event_make(LEDGER_EVENT_DIGEST);
+    event->seq = work->seq;
+    event->ticket = work->ticket;
+    event->theirs = work->theirs;
+    enum status status = ledger_digest_at(thread->options.ledger, work->seq, &event->ours);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+        fail_stop(EXIT_DISK, PART, "digest at seq %llu can not be read",
+                  (unsigned long long)work->seq);
+    }
+    event->known = status == STATUS_OK;
+    event_send(thread, event);
+}
+
 static void work_do(struct ledger_thread *thread, struct work *work, struct list *answered)
 {
     switch (work->kind) {
@@ -327,6 +362,9 @@ static void work_do(struct ledger_thread *thread, struct work *work, struct list
     case WORK_DURABLE:
         work_durable(thread, work);
         break;
+    case WORK_DIGEST:
+        work_digest(thread, work);
+        break;
     }
     free(work);
 }
@@ -342,8 +380,7 @@ static bool verify_once(struct ledger_thread *thread, struct list *answered)
         return false;
     }
     struct ledger_entry *entry = NULL;
-    int64_t now_ns =
-        (int64_t)clock_monotonic_ns(thread->options.clock) + thread->wall_offset_ns;
+    int64_t now_ns = (int64_t)clock_monotonic_ns(thread->options.clock) + thread->wall_offset_ns;
     enum status status = ledger_verify(ledger, now_ns, &entry, answered);
     if (status != STATUS_OK) {
         fail_stop(EXIT_DISK, PART, "verify failed: %s", status_text(status));
@@ -548,6 +585,16 @@ void ledger_thread_make_durable(struct ledger_thread *thread, uint64_t index, ui
     struct work *work = work_make(WORK_DURABLE, 0);
     work->index = index;
     work->ticket = ticket;
+    work_send(thread, work);
+}
+
+void ledger_thread_ask_digest(struct ledger_thread *thread, uint64_t seq, uint64_t ticket,
+                              const struct digest *theirs)
+{
+    struct work *work = work_make(WORK_DIGEST, 0);
+    work->seq = seq;
+    work->ticket = ticket;
+    work->theirs = *theirs;
     work_send(thread, work);
 }
 

@@ -23,7 +23,8 @@ enum ledger_event_kind {
     LEDGER_EVENT_BARRIER,   /* a barrier job is done; its reads wait for request.seq */
     LEDGER_EVENT_DURABLE,   /* the state is on disk up to `position` (snapshot, copy) */
     LEDGER_EVENT_DIFFERENT, /* an outcome was not the expected one */
-    LEDGER_EVENT_DIVERGED   /* the digest that an entry carries is not ours */
+    LEDGER_EVENT_DIVERGED,  /* the digest that an entry carries is not ours at its seq */
+    LEDGER_EVENT_DIGEST     /* the answer to ledger_thread_ask_digest */
 };
 
 /* From the ledger thread to the core, which frees it. */
@@ -33,18 +34,19 @@ struct ledger_event {
     uint64_t epoch;             /* ENTRY */
     struct ledger_entry *entry; /* ENTRY: owned by the ledger; not to be touched in another epoch */
     struct job *job;            /* ANSWER, ROUTE, BARRIER */
-    uint64_t ticket;            /* DURABLE: which request */
-    struct position position;   /* DURABLE, DIVERGED */
-    uint64_t seq;               /* DIVERGED: of the pair that differs */
-    struct digest theirs;
+    uint64_t ticket;            /* DURABLE, DIGEST: which request */
+    struct position position;   /* DURABLE */
+    uint64_t seq;               /* DIVERGED, DIGEST: of the pair */
+    bool known;                 /* DIGEST: ours is still kept */
+    struct digest ours, theirs; /* DIVERGED, DIGEST */
 };
 
 struct ledger_thread_options {
-    struct ledger *ledger;       /* borrowed */
+    struct ledger *ledger; /* borrowed */
     struct metrics *metrics;
     const struct clock *clock;
-    struct queue *events;        /* to the core */
-    uint32_t entries_window;     /* entries in flight, at most ENTRIES_IN_FLIGHT_MAX */
+    struct queue *events;    /* to the core */
+    uint32_t entries_window; /* entries in flight, at most ENTRIES_IN_FLIGHT_MAX */
 };
 
 enum status MUST_CHECK ledger_thread_open(struct ledger_thread **thread,
@@ -74,6 +76,10 @@ void ledger_thread_epoch_end(struct ledger_thread *thread);
  * sends LEDGER_EVENT_DURABLE with the ticket.
  */
 void ledger_thread_make_durable(struct ledger_thread *thread, uint64_t index, uint64_t ticket);
+
+/* Asks for this node's digest at seq; LEDGER_EVENT_DIGEST brings it, with ticket and theirs. */
+void ledger_thread_ask_digest(struct ledger_thread *thread, uint64_t seq, uint64_t ticket,
+                              const struct digest *theirs);
 
 /* raft has this index on the node's own disk. */
 void ledger_thread_stored(struct ledger_thread *thread, uint64_t index);

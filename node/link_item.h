@@ -16,7 +16,7 @@ enum link_item_kind {
 };
 
 struct link_status {
-    uint8_t role; /* enum consensus_role */
+    uint8_t role;     /* enum consensus_role */
     bool copy_active; /* it is serving or has just served a copy of its state */
     uint32_t leader;
     uint64_t term;
@@ -31,14 +31,14 @@ struct link_status {
 
 struct link_item {
     enum link_item_kind kind;
-    uint64_t ticket;     /* REQUEST, ANSWER */
-    struct text bytes;   /* REQUEST: request form; ANSWER: outcome forms */
-    enum code code;      /* ANSWER */
+    uint64_t ticket;   /* REQUEST, ANSWER */
+    struct text bytes; /* REQUEST: request form; ANSWER: outcome forms */
+    enum code code;    /* ANSWER */
     uint32_t outcomes_count;
-    uint64_t seq;        /* ANSWER, DIGEST_* */
-    uint64_t term;       /* ANSWER */
+    uint64_t seq;  /* ANSWER, DIGEST_* */
+    uint64_t term; /* ANSWER */
     int64_t time_ns;
-    bool known;          /* DIGEST_TELL: the digest at seq is still kept */
+    bool known; /* DIGEST_TELL: the digest at seq is still kept */
     struct digest digest;
     struct link_status status;
 };
