@@ -11,6 +11,7 @@
 #include "gateway/json.h"
 
 #include "base/check.h"
+#include "gateway/json_text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,130 +47,6 @@ void json_scan_deinit(struct json_scan *scan)
     buffer_deinit(&scan->unescaped);
 }
 
-/* ---- characters ----------------------------------------------------------------------------- */
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* The length of the well-formed UTF-8 sequence of two to four bytes at `at`; 0 where it is none. */
-static size_t utf8_sequence(const char *at, const char *end)
-{
-    assert(at < end);
-    unsigned char lead = (unsigned char)at[0];
-    size_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || (size_t)(end - at) < size) {
-        return 0;
-    }
-    /* The second byte carries the rules against overlong forms, surrogates and > U+10FFFF. */
-    unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-    unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-    unsigned char second = (unsigned char)at[1];
-    if (second < low || second > high) {
-        return 0;
-    }
-    for (size_t i = 2; i < size; i++) {
-        if (((unsigned char)at[i] & 0xC0) != 0x80) {
-            return 0;
-        }
-    }
-    return size;
-}
-
-bool json_utf8_valid(struct text text)
-{
-    const char *at = text.data;
-    const char *end = text.data + text.size;
-    while (at < end) {
-        size_t size = (unsigned char)*at < 0x80 ? 1 : utf8_sequence(at, end);
-        if (size == 0) {
-            return false;
-        }
-        at += size;
-    }
-    return true;
-}
-
-/* The four hexadecimal digits at `at`; false where they are not there. */
-static bool hex4_read(const char *at, const char *end, uint32_t *value)
-{
-    if (end - at < 4) {
-        return false;
-    }
-    uint32_t result = 0;
-    for (size_t i = 0; i < 4; i++) {
-        char c = at[i];
-        uint32_t digit;
-        if (is_digit(c)) {
-            digit = (uint32_t)(c - '0');
-        } else if (c >= 'a' && c <= 'f') {
-            digit = (uint32_t)(c - 'a') + 10;
-        } else if (c >= 'A' && c <= 'F') {
-            digit = (uint32_t)(c - 'A') + 10;
-        } else {
-            return false;
-        }
-        result = result * 16 + digit;
-    }
-    *value = result;
-    return true;
-}
-
-/*
- * The escape that starts with the backslash at `at`: its length in the source and the character it
- * stands for. 0 where it is none, or where it stands for U+0000 or half a surrogate pair.
- */
-static size_t escape_read(const char *at, const char *end, uint32_t *character)
-{
-    assert(at < end && *at == '\\');
-    if (end - at < 2) {
-        return 0;
-    }
-    static const char letters[] = "\"\\/bfnrt";
-    static const char meanings[] = "\"\\/\b\f\n\r\t";
-    const char *letter = at[1] == 0 ? NULL : strchr(letters, at[1]);
-    if (letter != NULL) {
-        *character = (unsigned char)meanings[letter - letters];
-        return 2;
-    }
-    uint32_t high = 0;
-    if (at[1] != 'u' || !hex4_read(at + 2, end, &high) || high == 0) {
-        return 0;
-    }
-    if (high < 0xD800 || high > 0xDFFF) {
-        *character = high;
-        return 6;
-    }
-    uint32_t low = 0;
-    if (high > 0xDBFF || end - at < 12 || at[6] != '\\' || at[7] != 'u' ||
-        !hex4_read(at + 8, end, &low) || low < 0xDC00 || low > 0xDFFF) {
-        return 0;
-    }
-    *character = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
-    return 12;
-}
-
-static void utf8_write(struct buffer *out, uint32_t character)
-{
-    assert(character > 0 && character <= 0x10FFFF);
-    if (character < 0x80) {
-        write_u8(out, (uint8_t)character);
-    } else if (character < 0x800) {
-        write_u8(out, (uint8_t)(0xC0 | character >> 6));
-        write_u8(out, (uint8_t)(0x80 | (character & 0x3F)));
-    } else if (character < 0x10000) {
-        write_u8(out, (uint8_t)(0xE0 | character >> 12));
-        write_u8(out, (uint8_t)(0x80 | (character >> 6 & 0x3F)));
-        write_u8(out, (uint8_t)(0x80 | (character & 0x3F)));
-    } else {
-        write_u8(out, (uint8_t)(0xF0 | character >> 18));
-        write_u8(out, (uint8_t)(0x80 | (character >> 12 & 0x3F)));
-        write_u8(out, (uint8_t)(0x80 | (character >> 6 & 0x3F)));
-        write_u8(out, (uint8_t)(0x80 | (character & 0x3F)));
-    }
-}
-
 /* ---- tokens --------------------------------------------------------------------------------- */
 
 static enum code scan_fail(struct json_scan *scan, enum code code)
@@ -198,10 +75,10 @@ static enum code string_scan(struct json_scan *scan, struct text *inner, bool *e
         unsigned char c = (unsigned char)*at;
         size_t size = 1;
         if (c >= 0x80) {
-            size = utf8_sequence(at, scan->end);
+            size = json_utf8_sequence(at, scan->end);
         } else if (c == '\\') {
             uint32_t character = 0;
-            size = escape_read(at, scan->end, &character);
+            size = json_escape_read(at, scan->end, &character);
             has_escape = true;
         } else if (c < 0x20) {
             size = 0;
@@ -237,7 +114,7 @@ static enum code span_push(struct json_scan *scan, struct json_span span)
 static bool digits_skip(struct json_scan *scan)
 {
     const char *start = scan->at;
-    while (scan->at < scan->end && is_digit(*scan->at)) {
+    while (scan->at < scan->end && json_is_digit(*scan->at)) {
         scan->at++;
     }
     return scan->at > start;
@@ -311,8 +188,8 @@ static enum code key_unescape(struct json_scan *scan, struct text *key)
     for (const char *at = key->data; at < end;) {
         uint32_t character = 0;
         if (*at == '\\') {
-            at += escape_read(at, end, &character);
-            utf8_write(out, character);
+            at += json_escape_read(at, end, &character);
+            json_utf8_write(out, character);
         } else {
             write_u8(out, (uint8_t)*at++);
         }
@@ -431,7 +308,7 @@ static enum code value_scan(struct json_scan *scan, enum want *want)
         bool escaped = false;
         return string_scan(scan, &inner, &escaped);
     }
-    if (c == '-' || is_digit(c)) {
+    if (c == '-' || json_is_digit(c)) {
         return number_scan(scan);
     }
     return word_scan(scan);
@@ -525,26 +402,4 @@ enum code json_check(struct json_scan *scan, struct text text)
     }
     scan->spans = (const struct json_span *)(const void *)scan->spans_memory.data;
     return CODE_OK;
-}
-
-bool json_integer_parse(struct text number, int64_t *value)
-{
-    size_t sign = number.size > 0 && number.data[0] == '-' ? 1 : 0;
-    size_t digits = number.size - sign;
-    /* 2^53 has 16 digits. */
-    if (digits == 0 || digits > 16 || (number.data[sign] == '0' && digits > 1)) {
-        return false;
-    }
-    int64_t result = 0;
-    for (size_t i = sign; i < number.size; i++) {
-        if (!is_digit(number.data[i])) {
-            return false;
-        }
-        result = result * 10 + (number.data[i] - '0');
-    }
-    if (result > JSON_INTEGER_MAX) {
-        return false;
-    }
-    *value = sign == 1 ? -result : result;
-    return true;
 }
