@@ -1,10 +1,10 @@
 /*
  * The door to raft: nothing outside this folder sees raft.h. One thread: the core loop.
  *
- * What it gives: proposals replicated to the disks of a majority and handed to on_apply in log order
- * on every node; the peers' connections (mutual TLS 1.3), over which it also carries the node's own
- * messages (the peer link) and state copies. What it hides: every defect of the library that
- * docs/design.md lists.
+ * What it gives: proposals replicated to the disks of a majority and handed to on_apply in log
+ * order on every node; the peers' connections (mutual TLS 1.3), over which it also carries the
+ * node's own messages (the peer link) and state copies. What it hides: every defect of the library
+ * that docs/design.md lists.
  *
  * Success of a proposal is known only from on_apply with the entry's own unique id. An error after
  * consensus_propose took an entry is never "failed" but unknown.
@@ -126,9 +126,9 @@ uint64_t consensus_last_stored(const struct consensus *consensus);
 uint64_t consensus_last_applied(const struct consensus *consensus);
 
 /*
- * Proposes an entry (copied): 1..ENTRY_BYTES_MAX bytes, a multiple of 8. STATUS_OK: raft has it, only
- * on_apply says whether it was committed. STATUS_NOT_LEADER, STATUS_FULL: surely not taken. Any
- * other failure stops the node inside.
+ * Proposes an entry (copied): 1..ENTRY_BYTES_MAX bytes, a multiple of 8. STATUS_OK: raft has it,
+ * only on_apply says whether it was committed. STATUS_NOT_LEADER, STATUS_FULL: surely not taken.
+ * Any other failure stops the node inside.
  */
 enum status MUST_CHECK consensus_propose(struct consensus *consensus, const void *bytes,
                                          size_t size);
@@ -152,22 +152,20 @@ enum status MUST_CHECK consensus_transfer(struct consensus *consensus, uint32_t 
 void consensus_resign(struct consensus *consensus, const char *reason);
 
 /*
- * Sends a message to a peer over the link: at most LINK_FRAME_BYTES_MAX. STATUS_NETWORK where no link
- * is up, STATUS_FULL where its queue is: surely not sent then. After STATUS_OK it may or may not
- * arrive; messages of one peer arrive in order while its link stays up.
+ * Sends a message to a peer over the link: at most LINK_FRAME_BYTES_MAX. STATUS_NETWORK where no
+ * link is up, STATUS_FULL where its queue is: surely not sent then. After STATUS_OK it may or may
+ * not arrive; messages of one peer arrive in order while its link stays up.
  */
-enum status MUST_CHECK consensus_send(struct consensus *consensus, uint32_t peer,
-                                      const void *bytes, size_t size);
+enum status MUST_CHECK consensus_send(struct consensus *consensus, uint32_t peer, const void *bytes,
+                                      size_t size);
 bool consensus_link_up(const struct consensus *consensus, uint32_t peer);
 
 /*
- * The fetching side of a state copy, before raft is started: connects to a peer, shows identity, and
- * hands the opened stream over. Usable without a struct consensus.
+ * The fetching side of a state copy, before raft is started: connects to a peer, shows identity,
+ * and hands the opened stream over. Usable without a struct consensus.
  */
-enum status MUST_CHECK consensus_copy_connect(const struct consensus_options *options,
-                                              uint32_t peer,
-                                              void (*on_open)(void *data, struct stream *stream,
-                                                              enum status status),
-                                              void *data);
+enum status MUST_CHECK consensus_copy_connect(
+    const struct consensus_options *options, uint32_t peer,
+    void (*on_open)(void *data, struct stream *stream, enum status status), void *data);
 
 #endif

@@ -1,0 +1,332 @@
+#include "consensus/guard.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "consensus/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { WATCHDOG_PERIOD_MS = 1000 };
+
+struct guard_append {
+    struct raft_io_append inner;
+    struct raft_io_append *outer;
+    raft_io_append_cb done;
+    struct guard *guard;
+    struct list node;
+    uint32_t age_ms;
+};
+
+static struct guard *guard_of(const struct raft_io *io)
+{
+    return &consensus_of(io)->guard;
+}
+
+static void guard_count_error(struct guard *guard)
+{
+    if (guard->metrics != NULL) {
+        metric_add(guard->metrics, METRIC_IO_ERRORS, 1);
+    }
+}
+
+/* Stops the node if a call of raft's disk failed. */
+static int guard_check(struct guard *guard, int error, const char *what)
+{
+    if (error != 0 && !guard->closing) {
+        guard_count_error(guard);
+        fail_stop(EXIT_DISK, "raft", "%s failed: %s: %s", what, raft_strerror(error),
+                  guard->io->errmsg);
+    }
+    return error;
+}
+
+/* --- what raft traces and otherwise ignores
+ * ------------------------------------------------------- */
+
+/*
+ * Messages of raft 0.22 that tell of a write that failed and is retried, wrongly retried, or
+ * forgotten. The unit test provokes the most important ones with the installed library.
+ */
+static const char *const FATAL_MESSAGES[] = {
+    "retry failed write",        /* an append: the retry runs on a wild pointer */
+    "retry snapshot write",      /* a manifest */
+    "retry creating segment",    /* no space, or no file */
+    "can't create segment",      /**/
+    "prepare segment",           /* ... failed, ... ready failed, ... start failed */
+    "setup writer for",          /**/
+    "truncate index",            /* a truncation could not be queued */
+    "start to truncate segment", /* closing a segment could not be queued */
+    "truncate segment ",         /* closing or truncating one failed */
+    "unlink segment",            /* a truncation did not end */
+    "sync data directory",       /**/
+    "snapshot creation failed",  /**/
+    "snapshot.meta creation failed",
+    "store snapshot",
+    "write segment",
+    "short write",
+    "write failed",
+    "conflicting terms",                             /* this log contradicts a committed entry */
+    "can't submit no-op after converting to leader", /* leads without being able to */
+};
+
+bool guard_message_is_fatal(const char *message)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(FATAL_MESSAGES); i++) {
+        if (strstr(message, FATAL_MESSAGES[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Called on the loop and on threads of libuv's pool. */
+static void guard_trace(struct raft_tracer *tracer, int type, const void *info)
+{
+    struct guard *guard = tracer->impl;
+    if (type != RAFT_TRACER_DIAGNOSTIC || info == NULL) {
+        return;
+    }
+    const struct raft_tracer_info *trace = info;
+    const char *message = trace->diagnostic.message;
+    if (message == NULL) {
+        return;
+    }
+    if (!guard->closing && guard_message_is_fatal(message)) {
+        guard_count_error(guard);
+        fail_stop(EXIT_DISK, "raft", "raft's log can not be written: %s (%s:%d)", message,
+                  trace->diagnostic.file, trace->diagnostic.line);
+    }
+    log_debug("raft", "%s", message);
+}
+
+/* --- raft_io
+ * -------------------------------------------------------------------------------------- */
+
+static int guard_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
+                      struct raft_snapshot **snapshot, raft_index *start_index,
+                      struct raft_entry *entries[], size_t *entries_count)
+{
+    struct guard *guard = guard_of(io);
+    int error =
+        guard->original.load(io, term, voted_for, snapshot, start_index, entries, entries_count);
+    if (error == 0) {
+        guard->append_next = *start_index + *entries_count;
+    }
+    return error;
+}
+
+static int guard_set_term(struct raft_io *io, raft_term term)
+{
+    struct guard *guard = guard_of(io);
+    return guard_check(guard, guard->original.set_term(io, term), "storing the term");
+}
+
+static int guard_set_vote(struct raft_io *io, raft_id node)
+{
+    struct guard *guard = guard_of(io);
+    return guard_check(guard, guard->original.set_vote(io, node), "storing the vote");
+}
+
+static void guard_append_done(struct raft_io_append *inner, int error)
+{
+    struct guard_append *append = inner->data;
+    struct guard *guard = append->guard;
+    if (error != RAFT_CANCELED) {
+        (void)guard_check(guard, error, "appending to the log");
+    }
+    struct raft_io_append *outer = append->outer;
+    raft_io_append_cb done = append->done;
+    list_remove(&append->node);
+    free(append);
+    done(outer, error);
+}
+
+static int guard_append(struct raft_io *io, struct raft_io_append *request,
+                        const struct raft_entry entries[], unsigned count, raft_io_append_cb done)
+{
+    struct guard *guard = guard_of(io);
+    struct guard_append *append = calloc(1, sizeof *append);
+    if (append == NULL) {
+        return guard_check(guard, RAFT_NOMEM, "appending to the log");
+    }
+    append->inner.data = append;
+    append->outer = request;
+    append->done = done;
+    append->guard = guard;
+    list_push(&guard->appends, &append->node);
+    guard->append_next += count;
+    request->cb = done;
+    int error = guard->original.append(io, &append->inner, entries, count, guard_append_done);
+    if (error != 0) {
+        list_remove(&append->node);
+        free(append);
+    }
+    return guard_check(guard, error, "appending to the log");
+}
+
+static int guard_truncate(struct raft_io *io, raft_index index)
+{
+    struct guard *guard = guard_of(io);
+    /* raft also calls this where nothing is to be cut. */
+    if (index < guard->append_next) {
+        if (guard->put.active && !guard->closing) {
+            /* raft 0.22 may skip a truncation behind the barrier of a snapshot. */
+            fail_stop(EXIT_DISK, "raft",
+                      "the log must be cut at index=%llu while a snapshot is written: restart",
+                      (unsigned long long)index);
+        }
+        log_info("raft", "cutting the log index=%llu entries=%llu", (unsigned long long)index,
+                 (unsigned long long)(guard->append_next - index));
+        guard->append_next = index;
+    }
+    return guard_check(guard, guard->original.truncate(io, index), "cutting the log");
+}
+
+static void guard_put_done(struct raft_io_snapshot_put *inner, int error)
+{
+    struct guard *guard = inner->data;
+    assert(guard->put.active);
+    guard->put.active = false;
+    if (error != RAFT_CANCELED) {
+        (void)guard_check(guard, error, "storing a snapshot");
+    }
+    guard->put.done(guard->put.outer, error);
+}
+
+static int guard_put(struct raft_io *io, unsigned trailing, struct raft_io_snapshot_put *request,
+                     const struct raft_snapshot *snapshot, raft_io_snapshot_put_cb done)
+{
+    struct guard *guard = guard_of(io);
+    if (guard->put.active) {
+        return guard_check(guard, RAFT_BUSY, "storing two snapshots at once");
+    }
+    guard->put.active = true;
+    guard->put.age_ms = 0;
+    guard->put.inner.data = guard;
+    guard->put.outer = request;
+    guard->put.done = done;
+    request->cb = done;
+    if (trailing == 0) {
+        guard->append_next = snapshot->index + 1; /* an install replaces the log */
+    }
+    int error =
+        guard->original.snapshot_put(io, trailing, &guard->put.inner, snapshot, guard_put_done);
+    if (error != 0) {
+        guard->put.active = false;
+    }
+    return guard_check(guard, error, "storing a snapshot");
+}
+
+/*
+ * raft 0.22 dereferences NULL when the leader's snapshot arrives while it takes one of its own. The
+ * message is dropped instead: the leader sends it again after RAFT_INSTALL_SNAPSHOT_MS.
+ */
+static void guard_recv(struct raft_io *io, struct raft_message *message)
+{
+    struct guard *guard = guard_of(io);
+    if (message->type == RAFT_INSTALL_SNAPSHOT && guard->raft->legacy.snapshot_taking) {
+        log_info("raft", "snapshot of node %llu put off: an own one is being taken",
+                 message->server_id);
+        raft_configuration_close(&message->install_snapshot.conf);
+        raft_free(message->install_snapshot.data.base);
+        return;
+    }
+    guard->recv(io, message);
+}
+
+static int guard_start(struct raft_io *io, unsigned tick_ms, raft_io_tick_cb tick,
+                       raft_io_recv_cb recv)
+{
+    struct guard *guard = guard_of(io);
+    guard->recv = recv;
+    return guard->original.start(io, tick_ms, tick, guard_recv);
+}
+
+/* --- life
+ * ----------------------------------------------------------------------------------------- */
+
+/*
+ * Ages are counted in periods of the timer rather than read from a clock: a process that was
+ * stopped for a while (SIGSTOP, a paused machine) must not take its own absence for a hanging disk.
+ */
+static void guard_on_watchdog(uv_timer_t *timer)
+{
+    struct guard *guard = timer->data;
+    if (guard->closing) {
+        return;
+    }
+    LIST_FOREACH(node, &guard->appends)
+    {
+        struct guard_append *append = CONTAINER_OF(node, struct guard_append, node);
+        append->age_ms += WATCHDOG_PERIOD_MS;
+        if (append->age_ms > RAFT_WATCHDOG_MS) {
+            guard_count_error(guard);
+            fail_stop(EXIT_DISK, "raft", "an append to the log is incomplete after %d ms",
+                      RAFT_WATCHDOG_MS);
+        }
+    }
+    if (guard->put.active) {
+        guard->put.age_ms += WATCHDOG_PERIOD_MS;
+        if (guard->put.age_ms > RAFT_WATCHDOG_MS) {
+            guard_count_error(guard);
+            fail_stop(EXIT_DISK, "raft", "storing a snapshot is incomplete after %d ms",
+                      RAFT_WATCHDOG_MS);
+        }
+    }
+}
+
+void guard_init(struct guard *guard, struct metrics *metrics)
+{
+    *guard = (struct guard){.metrics = metrics};
+    guard->tracer = (struct raft_tracer){.impl = guard, .version = 2, .emit = guard_trace};
+    list_init(&guard->appends);
+}
+
+void guard_install(struct guard *guard, struct raft *raft)
+{
+    struct raft_io *io = raft->io;
+    assert(io != NULL && io->data == raft);
+    assert(guard_of(io) == guard);
+    guard->io = io;
+    guard->raft = raft;
+    guard->original = *io;
+    guard->append_next = 1;
+    raft->tracer = &guard->tracer;
+    io->load = guard_load;
+    io->start = guard_start;
+    io->set_term = guard_set_term;
+    io->set_vote = guard_set_vote;
+    io->append = guard_append;
+    io->truncate = guard_truncate;
+    io->snapshot_put = guard_put;
+}
+
+void guard_watch(struct guard *guard, struct endpoint *endpoint)
+{
+    assert(!guard->watching);
+    int error = uv_timer_init(endpoint->loop, &guard->watchdog);
+    assert(error == 0);
+    guard->watchdog.data = guard;
+    error =
+        uv_timer_start(&guard->watchdog, guard_on_watchdog, WATCHDOG_PERIOD_MS, WATCHDOG_PERIOD_MS);
+    assert(error == 0);
+    guard->endpoint = endpoint;
+    guard->watching = true;
+    endpoint_hold(endpoint);
+}
+
+static void guard_watchdog_closed(uv_handle_t *handle)
+{
+    struct guard *guard = handle->data;
+    endpoint_release(guard->endpoint);
+}
+
+void guard_close(struct guard *guard)
+{
+    guard->closing = true;
+    if (guard->watching) {
+        guard->watching = false;
+        uv_close((uv_handle_t *)&guard->watchdog, guard_watchdog_closed);
+    }
+}
