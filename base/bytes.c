@@ -70,7 +70,10 @@ uint8_t read_u8(struct reader *reader)
 uint16_t read_u16(struct reader *reader)
 {
     const uint8_t *at = read_bytes(reader, 2);
-    return at != NULL ? (uint16_t)(at[0] | at[1] << 8) : 0;
+    if (at == NULL) {
+        return 0;
+    }
+    return (uint16_t)((unsigned)at[0] | (unsigned)at[1] << 8);
 }
 
 uint32_t read_u32(struct reader *reader)
