@@ -18,6 +18,10 @@ if(PAYLEDGER_SANITIZE)
     # gcc's flow analysis raises false alarms inside sanitizer instrumentation.
     list(REMOVE_ITEM PAYLEDGER_WARNINGS -Wnull-dereference)
 endif()
+if(PAYLEDGER_FUZZ)
+    # The fuzzer sees which branches of the libraries an input reaches.
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 if(PAYLEDGER_COVERAGE)
     add_compile_options(--coverage)
     add_link_options(--coverage)
