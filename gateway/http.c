@@ -100,13 +100,13 @@ static struct http *http_of(http_parser *parser)
     return parser->data;
 }
 
-/* The value returned stops http_parser. */
+/* The value returned stops http_parser; 1 and 2 would not (on_headers_complete). */
 static int http_refuse(struct http *http, uint16_t status)
 {
     if (http->error_status == 0) {
         http->error_status = status;
     }
-    return 1;
+    return -1;
 }
 
 static int head_append(struct http *http, struct span *span, const char *at, size_t size)
@@ -195,7 +195,7 @@ static int on_header_value(http_parser *parser, const char *at, size_t size)
         return 0;
     }
     if (!http->in_value && header_begin(http) != 0) {
-        return 1;
+        return -1;
     }
     if (http->header == HEADER_NONE) {
         return 0;
