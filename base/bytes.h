@@ -63,7 +63,7 @@ void buffer_truncate(struct buffer *buffer, size_t size);
 void buffer_consume(struct buffer *buffer, size_t size);
 /* Room for size more bytes at data + size; false on failure. The caller then adds to ->size. */
 bool buffer_reserve(struct buffer *buffer, size_t size);
-/* Exchanges the contents of two buffers. */
+/* Exchanges two buffers, their bounds included. */
 void buffer_swap(struct buffer *a, struct buffer *b);
 
 void write_u8(struct buffer *buffer, uint8_t value);
