@@ -125,13 +125,6 @@ static void consensus_watch(struct consensus *consensus)
     uint64_t term = consensus_term(consensus);
     uint32_t leader = consensus_leader(consensus);
     if (role != consensus->role || term != consensus->term || leader != consensus->leader) {
-        if (consensus->metrics != NULL) {
-            bool elected =
-                role == ROLE_LEADER && (consensus->role != ROLE_LEADER || term != consensus->term);
-            metric_add(consensus->metrics, METRIC_ELECTIONS, elected ? 1 : 0);
-            metric_set(consensus->metrics, METRIC_TERM, term);
-            metric_set(consensus->metrics, METRIC_LEADER, role == ROLE_LEADER ? 1 : 0);
-        }
         consensus->role = role;
         consensus->term = term;
         consensus->leader = leader;
@@ -392,7 +385,7 @@ static enum status consensus_start_raft(struct consensus *consensus,
     consensus_configure_raft(consensus, options);
     guard_install(&consensus->guard, consensus->raft);
     snapshots_install(&consensus->snapshots, consensus->raft, options->snapshot_bytes,
-                      options->snapshot_trailing, options->metrics);
+                      options->snapshot_trailing);
     failure = raft_start(consensus->raft);
     if (failure != 0) {
         (void)snprintf(error, error_size, "raft's log in %s: %s", options->dir,
@@ -435,7 +428,6 @@ static void consensus_init(struct consensus *consensus, const struct consensus_o
 {
     consensus->callbacks = options->callbacks;
     consensus->data = options->data;
-    consensus->metrics = options->metrics;
     consensus->loop = options->loop;
     consensus->election_timeout_ms = options->election_timeout_ms;
     list_init(&consensus->proposals_free);

@@ -52,8 +52,8 @@ struct consensus_callbacks {
     void (*on_role)(void *data, enum consensus_role role, uint64_t term, uint32_t leader);
     /*
      * raft wants to take a snapshot that covers everything up to index (all handed to on_apply
-     * before). The owner makes its state durable there and calls consensus_snapshot_ready(); raft
-     * trims its log only then. *manifest: filled in at once with what is known (index).
+     * before). The owner makes its state durable there and calls consensus_snapshot_ready(), inside
+     * this call or later; raft trims its log only then. May be called inside consensus_propose.
      */
     void (*on_snapshot)(void *data, uint64_t index);
     /*
@@ -67,8 +67,8 @@ struct consensus_callbacks {
     /* The link to a peer opened or broke (each direction pair counts once: up = can send). */
     void (*on_link)(void *data, uint32_t peer, bool up);
     /*
-     * A peer wants a copy of the state. The stream is handed over (the owner sets its callbacks and
-     * closes it).
+     * A peer wants a copy of the state. The stream is handed over: the owner sets its callbacks
+     * before it returns, and closes it. The fetching side speaks first.
      */
     void (*on_copy)(void *data, uint32_t peer, struct stream *stream);
     /*
@@ -107,7 +107,8 @@ enum status MUST_CHECK consensus_format(const char *dir, const struct consensus_
 /*
  * Loads the log, listens, starts raft. During the call on_restore and on_apply may be called.
  * error gets a sentence. STATUS_CORRUPT: the log is damaged; STATUS_NETWORK: can not listen;
- * STATUS_TLS: certificates.
+ * STATUS_TLS: certificates; STATUS_NOT_FOUND: never formatted. After a failure, the handles that
+ * were open close as soon as the loop runs.
  */
 enum status MUST_CHECK consensus_open(struct consensus **consensus,
                                       const struct consensus_options *options, char *error,
@@ -146,9 +147,13 @@ uint64_t consensus_log_bytes(const struct consensus *consensus);
 void consensus_pause(struct consensus *consensus, bool pause);
 
 /* Hands leadership to a peer (0: raft chooses). on_role tells the end; gives up after an election
- * timeout. STATUS_NOT_LEADER where this node does not lead. */
+ * timeout. STATUS_NOT_LEADER where this node does not lead, STATUS_AGAIN while an earlier transfer
+ * is under way, STATUS_NOT_FOUND where nobody can take it. */
 enum status MUST_CHECK consensus_transfer(struct consensus *consensus, uint32_t peer);
-/* Steps down for a reason of the owner (clock off, outcome difference): transfers leadership. */
+/*
+ * Steps down for a reason of the owner (clock off, outcome difference): transfers leadership, and
+ * tries again each election timeout until another node leads.
+ */
 void consensus_resign(struct consensus *consensus, const char *reason);
 
 /*
@@ -162,7 +167,10 @@ bool consensus_link_up(const struct consensus *consensus, uint32_t peer);
 
 /*
  * The fetching side of a state copy, before raft is started: connects to a peer, shows identity,
- * and hands the opened stream over. Usable without a struct consensus.
+ * and hands the opened stream over (on_open sets its callbacks, and speaks first); else on_open
+ * gets NULL and why. on_open is called exactly once, from the loop, and only after STATUS_OK here.
+ * Usable without a struct consensus: of the options only loop, identity, peers, TLS, metrics, data
+ * and on_incarnation are used.
  */
 enum status MUST_CHECK consensus_copy_connect(
     const struct consensus_options *options, uint32_t peer,

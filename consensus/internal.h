@@ -17,7 +17,6 @@ struct proposal {
 struct consensus {
     struct consensus_callbacks callbacks;
     void *data;
-    struct metrics *metrics; /* may be NULL */
     uv_loop_t *loop;
     struct endpoint endpoint;
     struct transport transport;

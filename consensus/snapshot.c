@@ -155,9 +155,6 @@ static int snapshots_forward(struct snapshots *snapshots, struct raft_io *io)
         log_info("raft", "snapshot index=%llu seq=%llu trailing=%u",
                  (unsigned long long)snapshot->index, (unsigned long long)snapshots->manifest.seq,
                  snapshots->held_put.trailing);
-        if (snapshots->metrics != NULL) {
-            metric_add(snapshots->metrics, METRIC_SNAPSHOTS_TAKEN, 1);
-        }
     }
     return error;
 }
@@ -204,14 +201,13 @@ void snapshots_cancel(struct snapshots *snapshots)
 }
 
 void snapshots_install(struct snapshots *snapshots, struct raft *raft, uint64_t bytes_max,
-                       uint32_t trailing_max, struct metrics *metrics)
+                       uint32_t trailing_max)
 {
     assert(bytes_max > 0);
     assert(trailing_max > 0);
     *snapshots = (struct snapshots){
         .raft = raft,
         .put = raft->io->snapshot_put,
-        .metrics = metrics,
         .bytes_max = bytes_max,
         .trailing_max = trailing_max,
     };

@@ -32,7 +32,6 @@ struct snapshots {
     struct raft *raft;
     int (*put)(struct raft_io *io, unsigned trailing, struct raft_io_snapshot_put *request,
                const struct raft_snapshot *snapshot, raft_io_snapshot_put_cb done);
-    struct metrics *metrics; /* may be NULL */
     enum snapshot_state state;
     uint64_t index;                     /* of the snapshot under way */
     uint64_t bytes;                     /* of entries applied since the last one */
@@ -52,7 +51,7 @@ struct snapshots {
 
 /* After guard_install, before raft_start: wraps snapshot_put once more. */
 void snapshots_install(struct snapshots *snapshots, struct raft *raft, uint64_t bytes_max,
-                       uint32_t trailing_max, struct metrics *metrics);
+                       uint32_t trailing_max);
 /* An entry was applied: is a snapshot due? */
 void snapshots_count(struct snapshots *snapshots, size_t size);
 void snapshots_hold(struct snapshots *snapshots, bool hold);

@@ -81,7 +81,7 @@ static void node_on_message(void *data, uint32_t peer, const uint8_t *bytes, siz
     assert_true(node->messages_count < TRIO_MESSAGES_MAX);
     node->messages_from[node->messages_count] = peer;
     node->messages_number[node->messages_count] = size >= 8 ? get_u64(bytes) : 0;
-    node->message_bytes_last = size;
+    node->messages_bytes[node->messages_count] = size;
     node->messages_count++;
 }
 

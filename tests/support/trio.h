@@ -42,7 +42,7 @@ struct trio_node {
     uint32_t messages_count;
     uint32_t messages_from[TRIO_MESSAGES_MAX];
     uint64_t messages_number[TRIO_MESSAGES_MAX];
-    size_t message_bytes_last;
+    size_t messages_bytes[TRIO_MESSAGES_MAX];
     bool links_up[NODES_MAX + 1]; /* by id */
     uint32_t links_lost;
     /* on_copy */
