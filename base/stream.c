@@ -877,8 +877,9 @@ void stream_set_callbacks(struct stream *stream, const struct stream_callbacks *
                           void *data)
 {
     assert(stream != NULL && callbacks != NULL);
-    assert(callbacks->on_open != NULL && callbacks->on_data != NULL);
-    assert(callbacks->on_close != NULL);
+    assert(callbacks->on_data != NULL && callbacks->on_close != NULL);
+    /* An open stream has no use for on_open any more. */
+    assert(callbacks->on_open != NULL || stream->state >= OPEN);
     stream->options.callbacks = *callbacks;
     stream->options.data = data;
 }

@@ -131,6 +131,11 @@ bool node_on_restore(void *data, const struct consensus_manifest *manifest)
 
 void node_restart(struct node *node)
 {
+    /* By its path, so that the process keeps its name; the link itself serves a deleted file. */
+    char path[PATH_BYTES_MAX] = {0};
+    if (readlink("/proc/self/exe", path, sizeof(path) - 1) <= 0 || access(path, X_OK) != 0) {
+        (void)snprintf(path, sizeof(path), "/proc/self/exe");
+    }
     (void)fflush(NULL);
     if (close_range(3, ~0U, 0) != 0) {
         fail_stop(EXIT_DISK, PART, "descriptors can not be closed before the restart");
@@ -138,7 +143,7 @@ void node_restart(struct node *node)
     sigset_t none;
     sigemptyset(&none);
     (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
-    (void)execv("/proc/self/exe", node->argv);
+    (void)execv(path, node->argv);
     fail_stop(EXIT_DISK, PART, "the process can not be started anew");
 }
 
