@@ -1,0 +1,95 @@
+"""Full is a normal state: refused early and clearly, before the request costs anything."""
+import asyncio
+
+from book import Book, check_cluster, pipelined
+from client import Lost, RpcError, payment
+from cluster import slow
+from harness import case
+
+WINDOW = 1024  # unanswered requests of one connection
+
+
+@case(60)
+async def beyond_its_window_a_session_is_overloaded(run):
+    cluster = await run.started()
+    leader = await cluster.leader()
+    client = await run.client(cluster, leader)
+    book = await Book.make(client)
+    alice = await book.customer(client)
+    others = [number for number in cluster.nodes if number != leader]
+    for number in others:
+        cluster.pause(number)  # nothing can be answered now
+    many = [payment(book.bank, alice, 1) for _ in range(WINDOW + 100)]
+    futures = [await client.send("payment.create", one) for one in many]
+    done, _ = await asyncio.wait(futures, timeout=slow(2))
+    early = [future.result() for future in done]
+    codes = [RpcError(reply["error"]) for reply in early]
+    overloaded = [error for error in codes if error.code == "overloaded"]
+    assert len(overloaded) == 100, f"{len(overloaded)} of {len(early)} early answers"
+    for error in overloaded:
+        assert error.number == -32014 and error.retryable is True and error.recorded is False, error
+        assert type(error.data["retry_after_ms"]) is int and error.data["retry_after_ms"] > 0
+    for number in others:
+        cluster.resume(number)
+    replies = await asyncio.wait_for(asyncio.gather(*futures), slow(20))
+    refused = [one for one, reply in zip(many, replies)
+               if "error" in reply and RpcError(reply["error"]).recorded is False]
+    await cluster.wait_leader()
+    for one in refused:  # surely not executed
+        assert "error" in await client.reply("payment.get", {"id": one["id"]}), one
+    for reply in await pipelined(client, "payment.create", many):
+        assert reply["result"]["status"] == "posted", reply
+    state = await client.call("account.get", {"id": alice})
+    assert state["entries"] == len(many), state
+    await check_cluster(cluster)
+
+
+@case(60)
+async def a_configured_window_is_kept(run):
+    cluster = await run.started(top="session_requests = 4\nrequest_timeout_ms = 1500")
+    leader = await cluster.leader()
+    client = await run.client(cluster, leader)
+    seq = (await client.call("ledger.info"))["seq"]
+    # Reads from the future occupy the window until their deadline.
+    futures = [await client.send("ledger.info", {"min_seq": seq + 1000}) for _ in range(6)]
+    replies = await asyncio.gather(*futures)
+    codes = sorted(RpcError(reply["error"]).code for reply in replies)
+    assert codes == ["overloaded"] * 2 + ["read_timeout"] * 4, codes
+    # Others have windows of their own, and this one is free again.
+    assert (await client.call("ledger.info"))["seq"] == seq
+
+
+@case(60)
+async def a_stopping_node_says_so(run):
+    """shutting_down is surely not executed; what was accepted is brought to its end."""
+    cluster = await run.started()
+    leader = await cluster.leader()
+    client = await run.client(cluster, leader)
+    other = await run.client(cluster, next(n for n in cluster.nodes if n != leader))
+    book = await Book.make(client)
+    alice = await book.customer(client)
+    stopping = asyncio.ensure_future(cluster.terminate(leader, 8))
+    acknowledged, codes, attempted = 0, set(), []
+    try:
+        while not client.reader.done():
+            one = payment(book.bank, alice, 1)
+            reply = await client.reply("payment.create", one)
+            if "result" in reply:
+                acknowledged += 1
+                continue
+            error = RpcError(reply["error"])
+            codes.add(error.code)
+            attempted.append((one, error))
+            await asyncio.sleep(0.01)
+    except (Lost, asyncio.TimeoutError):
+        pass
+    status, _ = await stopping
+    assert status == 0, status
+    assert codes <= {"shutting_down", "leadership_lost", "no_leader", "unknown"}, codes
+    await cluster.wait_leader()
+    for one, error in attempted:
+        reply = await other.reply("payment.get", {"id": one["id"]})
+        assert "error" in reply or error.code == "unknown", (reply, error)
+    state = await other.call("account.get", {"id": alice})
+    assert state["entries"] >= acknowledged, (state, acknowledged)
+    run.note(f"{acknowledged} acknowledged after the signal, then {sorted(codes) or 'closed'}")

@@ -1,0 +1,269 @@
+"""Starting and stopping: exit statuses, data directories, configuration errors, the lock."""
+import asyncio
+import os
+import re
+import shutil
+import socket
+
+from book import Book, Stream, check_stream, posted
+from client import payment
+from cluster import slow, wait_until
+from harness import case
+
+USAGE, DATA, DISK, CONFIG = 64, 65, 74, 78
+
+
+def check_status(done, wanted, *words):
+    assert done.returncode in (wanted if isinstance(wanted, tuple) else (wanted,)), \
+        f"status {done.returncode}, wanted {wanted}: {done.stdout}{done.stderr}"
+    for word in words:
+        assert word in done.stderr, f"{word!r} is not in the message: {done.stderr}"
+
+
+@case()
+async def usage_is_64(run):
+    cluster = run.cluster()
+    cluster.format()
+    for arguments in ([], ["fly"], ["start"], ["start", "--config"], ["start", "--node", "1"],
+                      ["format", "--config", cluster.config],
+                      ["start", "--config", cluster.config, "--node", "x"],
+                      ["start", "--config", cluster.config, "--node", "01"],
+                      ["start", "--config", cluster.config, "--node", "1", "--frobnicate"],
+                      ["start", "--config", cluster.config, "--node", "1", "extra"]):
+        done = cluster.daemon(*arguments)
+        check_status(done, USAGE)
+        assert done.stderr.strip(), f"{arguments}: no message"
+    check_status(cluster.daemon("start", "--config", cluster.config, "--node", "9"),
+                 (USAGE, CONFIG), "9")
+
+
+@case()
+async def help_and_version_are_0(run):
+    cluster = run.cluster()
+    for name in ("payledgerd", "payledger"):
+        done = cluster.program(name, "--help")
+        check_status(done, 0)
+        assert name in done.stdout, done.stdout
+        check_status(cluster.program(name, "--version"), 0)
+
+
+@case()
+async def start_refuses_foreign_data(run):
+    cluster = run.cluster()
+    cluster.make_pki()
+    cluster.write_config()
+    start = ("start", "--config", cluster.config, "--node")
+    check_status(cluster.daemon(*start, "1"), DATA)  # absent
+    os.makedirs(cluster.data_dir(1))
+    check_status(cluster.daemon(*start, "1"), DATA)  # empty
+    cluster.format()
+    check_status(cluster.daemon("format", "--config", cluster.config, "--node", "1"), DATA)
+
+    renamed = cluster.write_config(cluster.config_text().replace('cluster = "test"',
+                                                                 'cluster = "other"'),
+                                   os.path.join(cluster.dir, "other.conf"))
+    check_status(cluster.daemon("start", "--config", renamed, "--node", "1"), DATA)
+    os.rename(cluster.data_dir(1), cluster.data_dir(1) + ".aside")
+    shutil.copytree(cluster.data_dir(2), cluster.data_dir(1))  # another node's
+    check_status(cluster.daemon(*start, "1"), DATA)
+
+
+@case()
+async def start_refuses_damaged_identity(run):
+    cluster = run.cluster()
+    cluster.format()
+    path = os.path.join(cluster.data_dir(1), "identity")
+    with open(path, "r+b") as file:
+        data = bytearray(file.read())
+        data[len(data) // 2] ^= 0x10
+        file.seek(0)
+        file.write(data)
+    check_status(cluster.daemon("start", "--config", cluster.config, "--node", "1"), DATA)
+
+
+@case(40)
+async def wiped_node_does_not_start(run):
+    cluster = await run.started()
+    client = await run.client(cluster, 1)
+    await Book.make(client)
+    victim = await cluster.follower()
+    cluster.kill(victim)
+    shutil.rmtree(cluster.data_dir(victim))
+    os.makedirs(cluster.data_dir(victim))
+    check_status(cluster.daemon("start", "--config", cluster.config, "--node", str(victim)), DATA)
+
+
+@case(60)
+async def formatted_again_it_is_refused_by_its_peers(run):
+    """A wiped node has forgotten its votes: under its old id it must never take part again."""
+    cluster = await run.started()
+    leader = await cluster.leader()
+    client = await run.client(cluster, leader)
+    book = await Book.make(client)
+    account = await book.customer(client, 500)
+    victim = next(n for n in cluster.nodes if n != leader)
+    cluster.kill(victim)
+    shutil.rmtree(cluster.data_dir(victim))
+    check_status(cluster.daemon("format", "--config", cluster.config, "--node", str(victim)), 0)
+    before = await cluster.metric_sum("payledger_peer_refused_total")
+    cluster.start(victim)
+    cluster.nodes[victim].expected_end = True  # it may give up by itself
+
+    async def refused():
+        return await cluster.metric_sum("payledger_peer_refused_total", others) > before
+    others = [n for n in cluster.nodes if n != victim]
+    await wait_until("the wiped node to be refused", 10, refused)
+    await client.call("payment.create", payment(book.bank, account, 1))
+    rows = {row["id"]: row for row in (await cluster.status(leader))["nodes"]}
+    assert not rows[victim]["reachable"], rows[victim]
+    if cluster.nodes[victim].alive():
+        code, _, _ = cluster.http(victim, "GET", "/readyz")
+        assert code == 503, f"/readyz of the wiped node: {code}"
+
+
+BAD_LINES = [
+    # What is replaced in the good file, by what, and the text that the message must name.
+    ("workers = 2", "workers = 0", "0"),
+    ("workers = 2", "workers = 100000", "100000"),
+    ("workers = 2", "workers = 02", "02"),
+    ("workers = 2", "workers = -1", "-1"),
+    ("workers = 2", "workers = two", "two"),
+    ("workers = 2", "workers = 2 workers = 3", "workers"),
+    ("workers = 2", "wrokers = 2", "wrokers"),
+    ("node 2 {", "node 02 {", "02"),
+    ("node 2 {", "node 0 {", "0"),
+    ("node 2 {", "node 100000 {", "100000"),
+    ("node 2 {", "node 1 {", "1"),
+    ("node 2 {", "node two {", "two"),
+    ('data = "data/node{id}"', "data = data/node{id}", "data"),
+    ('data = "data/node{id}"', 'data = "data/node"', "data"),
+    ('cluster = "test"', 'cluster = ""', "cluster"),
+    ('peer = "127.0.0.1:{peer}"', 'peer = "127.0.0.1"', "127.0.0.1"),
+    ('peer = "127.0.0.1:{peer}"', 'peer = "127.0.0.1:70000"', "70000"),
+    ('peer = "127.0.0.1:{peer}"', 'peer = "127.0.0.1:0"', "127.0.0.1:0"),
+    ("heartbeat_ms = 25", "heartbeat_ms = 25ms", "25ms"),
+    ("heartbeat_ms = 25", "heartbeat_ms = 0", "0"),
+    ("clients = false", "clients = maybe", "maybe"),
+]
+
+
+@case(40)
+async def configuration_errors_name_file_line_and_value(run):
+    cluster = run.cluster()
+    cluster.format()
+    good = cluster.config_text()
+    path = os.path.join(cluster.dir, "bad.conf")
+    for old, new, value in BAD_LINES:
+        port = str(cluster.nodes[2].peer_port)
+        old, new = old.replace("{peer}", port), new.replace("{peer}", port)
+        assert old in good, old
+        cluster.write_config(good.replace(old, new, 1), path)
+        line = 1 + good[:good.index(old)].count("\n")
+        done = cluster.daemon("start", "--config", path, "--node", "1")
+        check_status(done, CONFIG, "bad.conf", value)
+        found = re.search(r"bad\.conf:(\d+)", done.stderr)
+        assert found, f"{new}: no line in {done.stderr}"
+        # A missing "{id}" or a duplicate is seen where it stands; nothing else is further away.
+        assert int(found.group(1)) == line, f"{new} is in line {line}: {done.stderr}"
+
+
+@case()
+async def missing_keys_and_files_are_78(run):
+    cluster = run.cluster()
+    cluster.format()
+    good = cluster.config_text()
+    path = os.path.join(cluster.dir, "bad.conf")
+    for key in ("cluster", "data"):
+        text = "\n".join(line for line in good.split("\n") if not line.startswith(f"{key} ="))
+        cluster.write_config(text, path)
+        check_status(cluster.daemon("start", "--config", path, "--node", "1"), CONFIG, "bad.conf",
+                     key)
+    gone = os.path.join(cluster.dir, "gone.conf")
+    check_status(cluster.daemon("start", "--config", gone, "--node", "1"), CONFIG, "gone.conf")
+    cluster.write_config(good.replace("pki/node{id}.pem", "pki/gone{id}.pem"), path)
+    check_status(cluster.daemon("start", "--config", path, "--node", "1"), CONFIG, "gone1.pem")
+    cluster.write_config(good.replace("pki/node{id}.key", "pki/node2.key"), path)
+    check_status(cluster.daemon("start", "--config", path, "--node", "1"), CONFIG, "node2.key")
+
+
+@case()
+async def client_port_beyond_loopback_needs_insecure_open(run):
+    """Until keys exist every connection may do everything."""
+    cluster = run.cluster()
+    cluster.format()
+    old = f'client = "127.0.0.1:{cluster.nodes[1].client_port}"'
+    text = cluster.config_text().replace(old, old.replace("127.0.0.1", "0.0.0.0"))
+    path = cluster.write_config(text, os.path.join(cluster.dir, "open.conf"))
+    check_status(cluster.daemon("start", "--config", path, "--node", "1"), CONFIG, "insecure_open")
+
+
+@case(40)
+async def second_instance_is_refused(run):
+    cluster = await run.started()
+    before = cluster.nodes[1].process.pid
+    done = cluster.daemon("start", "--config", cluster.config, "--node", "1")
+    check_status(done, DATA, str(before))
+    assert cluster.nodes[1].alive()
+    client = await run.client(cluster, 1)
+    await Book.make(client)
+
+
+@case(60)
+async def sigterm_stops_within_5_s(run):
+    """Also in the middle of payments, as leader and as follower; nothing is lost by it."""
+    cluster = await run.started()
+    client = await run.client(cluster, await cluster.leader())
+    book = await Book.make(client)
+    accounts = [await book.customer(client, overdraft="unlimited") for _ in range(4)]
+    await client.close()
+    stream = Stream(cluster, book, accounts)
+    stream.start()
+    await stream.flowing(100)
+    leader = await cluster.leader()
+    for number in (leader, next(n for n in cluster.nodes if n != leader)):
+        term = stream.newest_term
+        begin = asyncio.get_running_loop().time()
+        status, seconds = await cluster.terminate(number, 8)
+        assert status == 0, f"node {number} ended with {status}"
+        assert seconds <= slow(5), f"node {number} took {seconds:.2f} s to stop"
+        if number == leader:
+            await stream.term_above(term)
+            run.note(f"leader stopped in {seconds:.2f} s, the next one paid "
+                     f"{asyncio.get_running_loop().time() - begin:.2f} s after the signal")
+        cluster.start(number)
+        await cluster.wait_leader()
+        await stream.spread()
+        await stream.flowing(100)
+    await stream.stop()
+    await check_stream(cluster, await run.client(cluster, 1), stream)
+
+
+@case(60)
+async def restart_finds_everything(run):
+    cluster = await run.started()
+    client = await run.client(cluster, 1)
+    book = await Book.make(client)
+    account = await book.customer(client, 12345)
+    before = await cluster.wait_equal()
+    for number in cluster.nodes:
+        status, _ = await cluster.terminate(number, 8)
+        assert status == 0, status
+    cluster.start()
+    await cluster.wait_leader()
+    client = await run.client(cluster, 2)
+    assert await posted(client, account) == 12345
+    assert await cluster.wait_equal() == before
+
+
+@case()
+async def a_port_in_use_is_a_clear_error(run):
+    for kind in ("client_port", "peer_port"):
+        cluster = run.cluster()
+        cluster.format()
+        port = getattr(cluster.nodes[1], kind)
+        with socket.socket() as holder:
+            holder.bind(("127.0.0.1", port))
+            holder.listen()
+            done = cluster.daemon("start", "--config", cluster.config, "--node", "1", timeout_s=10)
+        check_status(done, CONFIG)
+        assert str(port) in done.stderr, done.stderr
