@@ -79,6 +79,7 @@ enum {
     /* --- the node ---------------------------------------------------------------------------- */
     NODE_REQUESTS_MAX = 65536,            /* requests in flight on one node, all sessions */
     NODE_REQUEST_BYTES_MAX = 64 * 1024 * 1024, /* and their bytes */
+    SLOW_REQUESTS_MAX = 64,               /* instead, while a copy of the state must catch up */
     FORWARDS_MAX = 65536,                 /* forwarded requests without an answer */
     REQUEST_TIMEOUT_MS = 5000,            /* then `unknown`, or read_timeout */
     REQUEST_RETRY_AFTER_MS = 100,         /* told to clients with `overloaded` */

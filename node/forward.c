@@ -231,8 +231,7 @@ void forward_on_request(struct node *node, uint32_t peer, const struct link_item
         forward_answer(node, job, CODE_STORAGE_FULL);
         return;
     }
-    if (atomic_load(&node->admission.closed) || atomic_load(&node->admission.full) ||
-        atomic_load(&node->admission.jobs) > 2 * NODE_REQUESTS_MAX) {
+    if (atomic_load(&node->admission.closed) || !admission_has_room(&node->admission, 0)) {
         forward_answer(node, job, CODE_OVERLOADED);
         return;
     }

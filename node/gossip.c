@@ -232,7 +232,10 @@ static void disk_check(struct node *node)
     }
 }
 
-/* While any node copies its state to a peer, the log after it must stay. */
+/*
+ * While any node copies its state to a peer, the log after it must stay. Past the bound admission
+ * slows, so that the copy can catch up; past twice the bound the log is cut after all.
+ */
 static void snapshots_hold(struct node *node, uint64_t now_ns)
 {
     bool active = copy_active(node, now_ns);
@@ -240,7 +243,10 @@ static void snapshots_hold(struct node *node, uint64_t now_ns)
         active = active ||
                  (peer_reachable(&node->peers[i], now_ns) && node->peers[i].status.copy_active);
     }
-    bool hold = active && consensus_log_bytes(node->consensus) < node->config->copy_hold_bytes;
+    uint64_t bytes = consensus_log_bytes(node->consensus);
+    uint64_t bound = node->config->copy_hold_bytes;
+    bool hold = active && bytes < 2 * bound;
+    atomic_store(&node->admission.slow, hold && bytes >= bound);
     if (hold != node->snapshots_held) {
         node->snapshots_held = hold;
         consensus_hold_snapshots(node->consensus, hold);

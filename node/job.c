@@ -2,6 +2,13 @@
 
 #include <stdlib.h>
 
+bool admission_has_room(const struct admission *admission, size_t bytes)
+{
+    uint32_t jobs_max = atomic_load(&admission->slow) ? SLOW_REQUESTS_MAX : NODE_REQUESTS_MAX;
+    return !atomic_load(&admission->full) && atomic_load(&admission->jobs) < jobs_max &&
+           atomic_load(&admission->bytes) + bytes <= NODE_REQUEST_BYTES_MAX;
+}
+
 struct job *job_make(enum job_kind kind, struct admission *admission, uint64_t deadline_ns)
 {
     assert(admission != NULL);

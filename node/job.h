@@ -25,6 +25,7 @@ struct admission {
     _Atomic uint64_t bytes;
     _Atomic bool closed;     /* stopping: nothing new */
     _Atomic bool full;       /* the apply queue is over its mark */
+    _Atomic bool slow;       /* a peer copies the state: few requests at a time */
     _Atomic bool disk_short; /* the disk's reserve is touched: payments are refused */
 };
 
@@ -48,6 +49,9 @@ struct job {
     uint64_t ticket_out; /* while forwarded to the leader */
     struct admission *admission;
 };
+
+/* Room for another request of so many bytes; false: refuse it as overloaded. Any thread. */
+bool admission_has_room(const struct admission *admission, size_t bytes);
 
 /* NULL: no memory. */
 struct job *job_make(enum job_kind kind, struct admission *admission, uint64_t deadline_ns);

@@ -5,12 +5,6 @@
  */
 #include "node/internal.h"
 
-static bool admission_has_room(const struct admission *admission, size_t bytes)
-{
-    return !atomic_load(&admission->full) && atomic_load(&admission->jobs) < NODE_REQUESTS_MAX &&
-           atomic_load(&admission->bytes) + bytes <= NODE_REQUEST_BYTES_MAX;
-}
-
 static enum job_kind job_kind_of(const struct call *call)
 {
     switch (call->kind) {
