@@ -69,9 +69,6 @@ static bool node_on_restore(void *data, const struct consensus_manifest *manifes
     if (node->restored_behind) {
         node->state_index = manifest->index; /* in place of fetching a copy */
     }
-    if (manifest->index > node->applied_last_index) {
-        node->applied_last_index = manifest->index;
-    }
     return true;
 }
 
@@ -238,6 +235,10 @@ void trio_start(struct trio *trio, uint32_t id)
     char error[512] = "";
     assert_null(node->consensus);
     node->closed = false;
+    node->applied_count = 0; /* each run applies again what raft's snapshot does not cover */
+    node->applied_first_index = 0;
+    node->applied_last_index = 0;
+    node->role_calls = 0;
     enum status status = consensus_open(&node->consensus, &options, error, sizeof error);
     if (status != STATUS_OK) {
         fail_msg("node %u: %s: %s", id, status_name(status), error);
