@@ -229,7 +229,6 @@ static enum status handles_open(struct gateway_worker *worker)
     const int result = uv_timer_init(&worker->loop, &worker->sweep);
     assert(result == 0);
     worker->sweep.data = worker;
-    sweep_start(worker, worker->times->sweep_ms);
     return STATUS_OK;
 }
 
@@ -285,6 +284,7 @@ enum status worker_start(struct gateway_worker *worker)
     if (status != STATUS_OK) {
         return status;
     }
+    sweep_start(worker, worker->times->sweep_ms);
     if (pthread_create(&worker->thread, NULL, worker_run, worker) != 0) {
         return STATUS_NO_MEMORY;
     }

@@ -1,0 +1,551 @@
+/* gateway/session.h and exchange.h over real sockets: what each client is told, and who notices. */
+#include "base/check.h"
+#include "base/limits.h"
+#include "tests/support/check.h"
+#include "tests/support/gateway_rig.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { REPLY_MS = 5000, REQUEST_BYTES = 512 };
+
+static const char *text_of_peer(const struct peer *peer)
+{
+    return (const char *)peer->text.data;
+}
+
+static void check_has(const struct peer *peer, const char *wanted)
+{
+    if (strstr(text_of_peer(peer), wanted) == NULL) {
+        fail_msg("no '%s' in '%s'", wanted, text_of_peer(peer));
+    }
+}
+
+static void check_reply(struct peer *peer, const char *wanted)
+{
+    if (!peer_reply(peer, REPLY_MS)) {
+        fail_msg("no reply, wanted '%s'", wanted);
+    }
+    check_has(peer, wanted);
+}
+
+static void pay(char text[REQUEST_BYTES], uint32_t id)
+{
+    (void)snprintf(text, REQUEST_BYTES,
+                   "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":\"payment.create\",\"params\":{"
+                   "\"id\":\"0198d2c4-a0f0-7c3e-9b1f-%012x\",\"debit\":\"alice\","
+                   "\"credit\":\"shop\",\"amount\":\"1999\"}}",
+                   (unsigned)id, (unsigned)id);
+}
+
+static void send_payment(struct peer *peer, uint32_t id)
+{
+    char text[REQUEST_BYTES];
+    pay(text, id);
+    peer_message(peer, text);
+}
+
+/* Another client of the same worker is served at once: what happened is not its business. */
+static void check_others_unharmed(struct rig *rig)
+{
+    struct peer peer;
+    peer_open_websocket(&peer, rig->port, rig->client_tls);
+    send_payment(&peer, 77);
+    check_reply(&peer, "\"id\":77,\"result\"");
+    peer_close(&peer);
+}
+
+static void post(struct peer *peer, const char *body)
+{
+    char head[256];
+    (void)snprintf(head, sizeof head,
+                   "POST /v1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                   "Content-Length: %zu\r\n\r\n",
+                   strlen(body));
+    peer_send_text(peer, head);
+    peer_send_text(peer, body);
+}
+
+/* ---- requests and replies ------------------------------------------------------------------ */
+
+static void test_replies_find_their_requests_in_any_order(void **state)
+{
+    (void)state;
+    enum { COUNT = 200 };
+    struct rig *rig = rig_open();
+    rig->node.order = FAKE_REVERSED;
+    rig->node.hold = COUNT;
+    rig_start(rig);
+    struct peer peer;
+    peer_open_websocket(&peer, rig->port, NULL);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        send_payment(&peer, i);
+    }
+    for (uint32_t i = 0; i < COUNT; i++) {
+        char wanted[64];
+        (void)snprintf(wanted, sizeof wanted, "\"id\":%u,\"result\"", (unsigned)(COUNT - 1 - i));
+        check_reply(&peer, wanted);
+    }
+    assert_int_equal(metric_get(&rig->metrics, METRIC_REQUESTS), COUNT);
+    assert_int_equal(atomic_load(&rig->worker.calls), 0);
+    peer_close(&peer);
+    wait_for_metric(&rig->metrics, METRIC_SESSIONS, 0);
+    rig_close(rig);
+}
+
+static void test_an_array_gets_one_array(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    rig->node.order = FAKE_REVERSED;
+    rig_start(rig);
+    struct peer peer;
+    peer_open_websocket(&peer, rig->port, NULL);
+    char one[REQUEST_BYTES];
+    char two[REQUEST_BYTES];
+    char text[4 * REQUEST_BYTES];
+    pay(one, 1);
+    pay(two, 2);
+    (void)snprintf(text, sizeof text,
+                   "[%s,{\"jsonrpc\":\"2.0\",\"method\":\"ledger.totals\"},%s,7,"
+                   "{\"jsonrpc\":\"2.0\",\"id\":\"s\",\"method\":\"cluster.status\"}]",
+                   one, two);
+    rig->node.hold = 2;
+    peer_message(&peer, text);
+    check_reply(&peer, "\"id\":1,\"result\"");
+    check_has(&peer, "\"id\":2,\"result\"");
+    check_has(&peer, "\"id\":\"s\",\"result\"");
+    check_has(&peer, "\"id\":null,\"error\":{\"code\":-32600");
+    assert_int_equal(text_of_peer(&peer)[0], '[');
+    assert_int_equal(text_of_peer(&peer)[strlen(text_of_peer(&peer)) - 1], ']');
+    assert_int_equal(metric_get(&rig->metrics, METRIC_NOTIFICATIONS), 1);
+
+    /* Nothing but notifications: no answer at all. An empty array: one error. */
+    rig->node.hold = 0;
+    peer_message(&peer, "[{\"jsonrpc\":\"2.0\",\"method\":\"ledger.totals\"}]");
+    peer_message(&peer, "{\"jsonrpc\":\"2.0\",\"method\":\"ledger.totals\"}");
+    peer_message(&peer, "[]");
+    check_reply(&peer, "\"id\":null,\"error\":{\"code\":-32600");
+    assert_int_equal(metric_get(&rig->metrics, METRIC_NOTIFICATIONS), 3);
+    peer_close(&peer);
+    rig_close(rig);
+}
+
+static void test_a_full_window_refuses_early(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    rig->options.session_requests_max = 4;
+    rig->node.hold = 5;
+    rig_start(rig);
+    struct peer peer;
+    struct peer other;
+    peer_open_websocket(&peer, rig->port, NULL);
+    for (uint32_t i = 0; i < 6; i++) {
+        send_payment(&peer, i);
+    }
+    for (uint32_t i = 4; i < 6; i++) {
+        check_reply(&peer, "\"code\":\"overloaded\"");
+        check_has(&peer, "\"retry_after_ms\":100");
+        check_has(&peer, "\"recorded\":false");
+    }
+    assert_int_equal(atomic_load(&rig->node.submitted), 4);
+    assert_int_equal(metric_get(&rig->metrics, METRIC_OVERLOADED), 2);
+    peer_open_websocket(&other, rig->port, NULL); /* the window is each session's own */
+    send_payment(&other, 9);
+    check_reply(&other, "\"id\":9,\"result\"");
+    for (uint32_t i = 0; i < 4; i++) {
+        check_reply(&peer, "\"result\"");
+    }
+    send_payment(&peer, 6);
+    rig->node.hold = 0;
+    check_reply(&peer, "\"id\":6,\"result\"");
+    peer_close(&peer);
+    peer_close(&other);
+    rig_close(rig);
+}
+
+static void test_the_node_may_refuse(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    rig_start(rig);
+    struct peer peer;
+    peer_open_websocket(&peer, rig->port, NULL);
+    atomic_store(&rig->node.refuse, STATUS_FULL);
+    send_payment(&peer, 1);
+    check_reply(&peer, "\"code\":\"overloaded\"");
+    atomic_store(&rig->node.refuse, STATUS_CLOSED);
+    send_payment(&peer, 2);
+    check_reply(&peer, "\"code\":\"shutting_down\"");
+    atomic_store(&rig->node.refuse, STATUS_OK);
+    atomic_store(&rig->node.code, CODE_UNKNOWN);
+    send_payment(&peer, 3);
+    check_reply(&peer, "\"code\":\"unknown\"");
+    check_has(&peer, "\"recorded\":null");
+    atomic_store(&rig->node.code, CODE_OK);
+    assert_int_equal(atomic_load(&rig->worker.calls), 0);
+    worker_drain(&rig->worker);
+    test_sleep_ms(50);
+    send_payment(&peer, 4);
+    check_reply(&peer, "\"code\":\"shutting_down\"");
+    peer_close(&peer);
+    rig_close(rig);
+}
+
+static void test_bad_messages_are_answered_and_the_connection_stays(void **state)
+{
+    (void)state;
+    static char deep[20001];
+    struct rig *rig = rig_open();
+    rig_start(rig);
+    struct peer peer;
+    peer_open_websocket(&peer, rig->port, NULL);
+    peer_message(&peer, "{\"jsonrpc\":");
+    check_reply(&peer, "\"id\":null,\"error\":{\"code\":-32700");
+    peer_message(&peer, "");
+    check_reply(&peer, "\"id\":null,\"error\":{\"code\":-32700");
+    memset(deep, '[', 10000);
+    memset(deep + 10000, ']', 10000);
+    peer_message(&peer, deep);
+    check_reply(&peer, "\"code\":\"nesting_too_deep\"");
+    peer_message(&peer, "{\"jsonrpc\":\"2.0\",\"id\":1,\"id\":2,\"method\":\"ledger.totals\"}");
+    check_reply(&peer, "\"code\":\"duplicate_key\"");
+    peer_message(&peer, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ledger.steal\"}");
+    check_reply(&peer, "\"id\":1,\"error\":{\"code\":-32601");
+    send_payment(&peer, 5);
+    check_reply(&peer, "\"id\":5,\"result\"");
+    peer_close(&peer);
+    rig_close(rig);
+}
+
+/* ---- hostile bytes ------------------------------------------------------------------------- */
+
+static void test_broken_frames_close_with_their_codes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+        uint16_t code;
+    } broken[] = {
+        {"\x82\x80zzzz", 6, 1003},
+        {"\x81\x81\0\0\0\0\xff", 7, 1007},
+        {"\x01\x81\0\0\0\0\xc3\x80\x81\0\0\0\0x", 14, 1007},
+        {"\x81\x02{}", 4, 1002},
+        {"\xc1\x80zzzz", 6, 1002},
+        {"\x83\x80zzzz", 6, 1002},
+        {"\x80\x80zzzz", 6, 1002},
+        {"\x89\xfe\x01\x00zzzz", 8, 1002},
+        {"\x81\xff\0\0\0\0\x40\0\0\0zzzz", 14, 1009},
+        {"GET / HTTP/1.1\r\n\r\n", 18, 1002},
+    };
+    struct rig *rig = rig_open();
+    rig_start(rig);
+    for (size_t i = 0; i < ARRAY_COUNT(broken); i++) {
+        struct peer peer;
+        peer_open_websocket(&peer, rig->port, NULL);
+        peer_send(&peer, broken[i].bytes, broken[i].size);
+        assert_int_equal(peer_close_code(&peer, REPLY_MS), broken[i].code);
+        assert_true(peer_sees_end(&peer, REPLY_MS));
+        peer_close(&peer);
+    }
+    assert_int_equal(metric_get(&rig->metrics, METRIC_PROTOCOL_ERRORS), ARRAY_COUNT(broken));
+    check_others_unharmed(rig);
+    rig_close(rig);
+}
+
+static void test_a_close_code_reaches_a_client_that_goes_on_sending(void **state)
+{
+    (void)state;
+    static uint8_t zeros[65536];
+    struct rig *rig = rig_open();
+    rig_start(rig);
+    struct peer peer;
+    peer_open_websocket(&peer, rig->port, NULL);
+    peer_send(&peer, "\x81\xff\0\0\0\0\x40\0\0\0zzzz", 14);
+    for (uint32_t i = 0; i < 256; i++) {
+        peer_send(&peer, zeros, sizeof zeros);
+    }
+    assert_int_equal(peer_close_code(&peer, REPLY_MS), WEBSOCKET_TOO_BIG);
+    peer_close(&peer);
+    check_others_unharmed(rig);
+    rig_close(rig);
+}
+
+static void test_close_frames_are_answered(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    rig_start(rig);
+    struct peer peer;
+    struct buffer out;
+    buffer_init(&out, 256);
+    peer_open_websocket(&peer, rig->port, NULL);
+    websocket_write_close(peer.websocket, WEBSOCKET_NORMAL, "done", &out);
+    peer_send(&peer, out.data, out.size);
+    assert_int_equal(peer_close_code(&peer, REPLY_MS), WEBSOCKET_NORMAL);
+    assert_true(peer_sees_end(&peer, REPLY_MS));
+    buffer_deinit(&out);
+    peer_close(&peer);
+    assert_int_equal(metric_get(&rig->metrics, METRIC_PROTOCOL_ERRORS), 0);
+    rig_close(rig);
+}
+
+/* ---- time ---------------------------------------------------------------------------------- */
+
+static void test_silent_clients_are_pinged_and_dead_ones_closed(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    rig->times.ping_ms = 100;
+    rig->times.dead_ms = 400;
+    rig->times.close_ms = 200;
+    rig_start(rig);
+    struct peer alive;
+    struct peer dead;
+    peer_open_websocket(&alive, rig->port, NULL);
+    peer_open_websocket(&dead, rig->port, NULL);
+    /* The living one answers its pings by reading, well past the time of the dead one. */
+    const uint64_t begin_ms = test_now_ms();
+    while (test_now_ms() - begin_ms < 900) {
+        assert_false(peer_reply(&alive, 50));
+        assert_int_equal(websocket_code(alive.websocket), WEBSOCKET_BROKEN);
+    }
+    assert_int_equal(peer_close_code(&dead, 100), WEBSOCKET_POLICY);
+    send_payment(&alive, 1);
+    check_reply(&alive, "\"id\":1,\"result\"");
+    peer_close(&alive);
+    peer_close(&dead);
+    rig_close(rig);
+}
+
+static void test_a_reader_that_takes_nothing_is_closed_and_delays_no_one(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    rig->times.stall_ms = 600;
+    rig->times.close_ms = 100;
+    rig->node.currencies = 2000;
+    rig_start(rig);
+    struct peer slow;
+    peer_open_websocket(&slow, rig->port, NULL);
+    for (uint32_t i = 0; i < 100; i++) {
+        peer_message(&slow, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ledger.totals\"}");
+    }
+    /* Replies wait as answers, not as text: the write queue stays near its mark. */
+    wait_for_count(&rig->node.answered, 100);
+    for (uint32_t i = 0; i < 5; i++) {
+        check_others_unharmed(rig);
+        test_sleep_ms(20);
+    }
+    assert_int_equal(metric_get(&rig->metrics, METRIC_SESSIONS), 1);
+    wait_for_metric(&rig->metrics, METRIC_SESSIONS, 0);
+    assert_int_equal(atomic_load(&rig->worker.calls), 0);
+    peer_close(&slow);
+    check_others_unharmed(rig);
+    rig_close(rig);
+}
+
+static void test_a_slow_reader_gets_everything(void **state)
+{
+    (void)state;
+    enum { COUNT = 30 };
+    struct rig *rig = rig_open();
+    rig->times.stall_ms = 2000;
+    rig->node.currencies = 2000;
+    rig_start(rig);
+    struct peer slow;
+    peer_open_websocket(&slow, rig->port, NULL);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        char text[128];
+        (void)snprintf(text, sizeof text,
+                       "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":\"ledger.totals\"}", (unsigned)i);
+        peer_message(&slow, text);
+    }
+    for (uint32_t i = 0; i < COUNT; i++) {
+        char wanted[32];
+        (void)snprintf(wanted, sizeof wanted, "\"id\":%u,\"result\"", (unsigned)i);
+        test_sleep_ms(20);
+        check_reply(&slow, wanted);
+    }
+    peer_close(&slow);
+    rig_close(rig);
+}
+
+static void test_half_a_request_is_not_waited_for_without_end(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    rig->times.open_ms = 150;
+    rig->times.body_ms = 300;
+    rig->times.idle_ms = 300;
+    rig_start(rig);
+    struct peer silent;
+    struct peer head;
+    struct peer body;
+    struct peer idle;
+    peer_open(&silent, rig->port, NULL);
+    peer_open(&head, rig->port, NULL);
+    peer_open(&body, rig->port, NULL);
+    peer_open(&idle, rig->port, NULL);
+    peer_send_text(&head, "GET /livez HT");
+    peer_send_text(&body, "POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{}");
+    assert_int_equal(peer_request(&idle, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"), 200);
+    assert_true(peer_sees_end(&silent, REPLY_MS));
+    assert_int_equal(peer_response(&head, false), 408);
+    assert_true(peer_sees_end(&head, REPLY_MS));
+    assert_int_equal(peer_response(&body, false), 408);
+    assert_true(peer_sees_end(&idle, REPLY_MS));
+    peer_close(&silent);
+    peer_close(&head);
+    peer_close(&body);
+    peer_close(&idle);
+    check_others_unharmed(rig);
+    rig_close(rig);
+}
+
+/* ---- HTTP ---------------------------------------------------------------------------------- */
+
+static void test_pipelined_posts_are_answered_in_order(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    rig_start(rig);
+    struct peer peer;
+    char text[REQUEST_BYTES];
+    peer_open(&peer, rig->port, NULL);
+    for (uint32_t i = 0; i < 50; i++) {
+        pay(text, i);
+        post(&peer, text);
+    }
+    for (uint32_t i = 0; i < 50; i++) {
+        (void)snprintf(text, sizeof text, "\"id\":%u,\"result\"", (unsigned)i);
+        assert_int_equal(peer_response(&peer, false), 200);
+        check_has(&peer, text);
+        check_has(&peer, "Content-Type: application/json\r\n");
+        check_has(&peer, "Cache-Control: no-store\r\n");
+    }
+    post(&peer, "{\"jsonrpc\":\"2.0\",\"method\":\"ledger.totals\"}");
+    assert_int_equal(peer_response(&peer, false), 204);
+    post(&peer, "not json");
+    assert_int_equal(peer_response(&peer, false), 200);
+    check_has(&peer, "-32700");
+    post(&peer, "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ledger.totals\"},1]");
+    assert_int_equal(peer_response(&peer, false), 200);
+    check_has(&peer, "\r\n\r\n[{");
+    peer_close(&peer);
+    rig_close(rig);
+}
+
+static uint16_t request_once(struct rig *rig, const char *request)
+{
+    struct peer peer;
+    peer_open(&peer, rig->port, rig->client_tls);
+    const uint16_t status = peer_request(&peer, request);
+    peer_close(&peer);
+    return status;
+}
+
+#define UPGRADE                                                                                    \
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" \
+    "Sec-WebSocket-Version: 13\r\n"
+
+static void test_no_page_of_another_host_may_pay(void **state)
+{
+    (void)state;
+    static const char *const origins[] = {"https://bank.example"};
+    struct rig *rig = rig_open();
+    rig->options.origins = origins;
+    rig->options.origins_count = 1;
+    rig_start(rig);
+#define POST "POST /v1 HTTP/1.1\r\nHost: a:1\r\nContent-Length: 2\r\n"
+    assert_int_equal(request_once(rig, POST "\r\n[]"), 415);
+    assert_int_equal(request_once(rig, POST "Content-Type: text/plain\r\n\r\n[]"), 415);
+    assert_int_equal(
+        request_once(rig, POST "Content-Type: application/x-www-form-urlencoded\r\n\r\n[]"), 415);
+#define JSON POST "Content-Type: application/json; charset=utf-8\r\n"
+    assert_int_equal(request_once(rig, JSON "\r\n[]"), 200);
+    assert_int_equal(request_once(rig, JSON "Origin: http://a:1\r\n\r\n[]"), 200);
+    assert_int_equal(request_once(rig, JSON "Origin: https://bank.example\r\n\r\n[]"), 200);
+    assert_int_equal(request_once(rig, JSON "Origin: http://a:2\r\n\r\n[]"), 403);
+    assert_int_equal(request_once(rig, JSON "Origin: null\r\n\r\n[]"), 403);
+    assert_int_equal(request_once(rig, JSON "Origin: \r\n\r\n[]"), 403);
+    assert_int_equal(request_once(rig, JSON "Origin: https://bank.example.evil\r\n\r\n[]"), 403);
+#define GET_V1 "GET /v1 HTTP/1.1\r\nHost: a:1\r\n" UPGRADE
+    assert_int_equal(request_once(rig, GET_V1 "\r\n"), 101);
+    assert_int_equal(request_once(rig, GET_V1 "Origin: http://a:1\r\n\r\n"), 101);
+    assert_int_equal(request_once(rig, GET_V1 "Origin: https://bank.example\r\n\r\n"), 101);
+    assert_int_equal(request_once(rig, GET_V1 "Origin: https://evil\r\n\r\n"), 403);
+    assert_int_equal(request_once(rig, GET_V1 "Sec-WebSocket-Protocol: mqtt\r\n\r\n"), 400);
+    assert_int_equal(request_once(rig, GET_V1 "Sec-WebSocket-Protocol: mqtt, payledger.v1\r\n\r\n"),
+                     101);
+    rig_close(rig);
+}
+
+static void test_a_body_held_back_is_asked_for(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    rig_start(rig);
+    struct peer peer;
+    peer_open(&peer, rig->port, NULL);
+    peer_send_text(&peer, "POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                          "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    assert_int_equal(peer_response(&peer, false), 100);
+    assert_int_equal(peer_request(&peer, "[]"), 200);
+    peer_close(&peer);
+    rig_close(rig);
+}
+
+static void test_broken_http_ends_with_its_status(void **state)
+{
+    (void)state;
+    static char long_head[HTTP_HEAD_BYTES_MAX + 100];
+    struct rig *rig = rig_open();
+    rig_start(rig);
+    struct peer peer;
+    memset(long_head, 'x', sizeof long_head - 1);
+    memcpy(long_head, "GET / HTTP/1.1\r\nX: ", 19);
+    assert_int_equal(request_once(rig, long_head), 431);
+    assert_int_equal(request_once(rig, "\x16\x03\x01\x02\x05\x01\x01\xfc\x03\x03 \r\n\r\n"), 400);
+    assert_int_equal(request_once(rig, "POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n"
+                                       "Transfer-Encoding: chunked\r\n\r\n"),
+                     400);
+    peer_open(&peer, rig->port, NULL);
+    assert_int_equal(peer_request(&peer, "POST /v1 HTTP/1.1\r\nHost: a\r\n"
+                                         "Content-Length: 9999999\r\n\r\n"),
+                     413);
+    check_has(&peer, "Connection: close\r\n");
+    assert_true(peer_sees_end(&peer, REPLY_MS));
+    peer_close(&peer);
+    peer_open(&peer, rig->port, NULL);
+    assert_int_equal(peer_request(&peer, "GET /livez HTTP/1.0\r\n\r\n"), 200);
+    assert_true(peer_sees_end(&peer, REPLY_MS));
+    peer_close(&peer);
+    check_others_unharmed(rig);
+    rig_close(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_replies_find_their_requests_in_any_order),
+        cmocka_unit_test(test_an_array_gets_one_array),
+        cmocka_unit_test(test_a_full_window_refuses_early),
+        cmocka_unit_test(test_the_node_may_refuse),
+        cmocka_unit_test(test_bad_messages_are_answered_and_the_connection_stays),
+        cmocka_unit_test(test_broken_frames_close_with_their_codes),
+        cmocka_unit_test(test_a_close_code_reaches_a_client_that_goes_on_sending),
+        cmocka_unit_test(test_close_frames_are_answered),
+        cmocka_unit_test(test_silent_clients_are_pinged_and_dead_ones_closed),
+        cmocka_unit_test(test_a_reader_that_takes_nothing_is_closed_and_delays_no_one),
+        cmocka_unit_test(test_a_slow_reader_gets_everything),
+        cmocka_unit_test(test_half_a_request_is_not_waited_for_without_end),
+        cmocka_unit_test(test_pipelined_posts_are_answered_in_order),
+        cmocka_unit_test(test_no_page_of_another_host_may_pay),
+        cmocka_unit_test(test_a_body_held_back_is_asked_for),
+        cmocka_unit_test(test_broken_http_ends_with_its_status),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
