@@ -224,15 +224,17 @@ static int guard_put(struct raft_io *io, unsigned trailing, struct raft_io_snaps
 }
 
 /*
- * raft 0.22 dereferences NULL when the leader's snapshot arrives while it takes one of its own. The
- * message is dropped instead: the leader sends it again after RAFT_INSTALL_SNAPSHOT_MS.
+ * raft 0.22 dereferences NULL when the leader's snapshot arrives while it takes one of its own, and
+ * forgets to free one that arrives while another is being stored. Such messages are dropped here:
+ * the leader sends them again.
  */
 static void guard_recv(struct raft_io *io, struct raft_message *message)
 {
     struct guard *guard = guard_of(io);
-    if (message->type == RAFT_INSTALL_SNAPSHOT && guard->raft->legacy.snapshot_taking) {
-        log_info("raft", "snapshot of node %llu put off: an own one is being taken",
-                 message->server_id);
+    const struct raft *raft = guard->raft;
+    if (message->type == RAFT_INSTALL_SNAPSHOT &&
+        (raft->legacy.snapshot_taking || raft->snapshot.installing)) {
+        log_debug("raft", "snapshot of node %llu put off: one is being stored", message->server_id);
         raft_configuration_close(&message->install_snapshot.conf);
         raft_free(message->install_snapshot.data.base);
         return;
