@@ -213,7 +213,7 @@ static enum code key_scan(struct json_scan *scan)
         return code;
     }
     uint32_t count = keys_count(scan) - frame->keys_begin;
-    if (count < KEYS_LINEAR_MAX) {
+    if (count > 0 && count < KEYS_LINEAR_MAX) {
         const struct text *keys = keys_of(scan, frame->keys_begin);
         for (uint32_t i = 0; i < count; i++) {
             if (keys[i].size == key.size && memcmp(keys[i].data, key.data, key.size) == 0) {
