@@ -450,6 +450,7 @@ static void on_close(struct stream *stream, void *data, enum status status)
     list_remove(&session->unflushed);
     assert(session->worker->sessions_count > 0);
     session->worker->sessions_count--;
+    session->worker->refused_count -= session->refused ? 1 : 0;
     session->worker->input_bytes -= session->held_bytes;
     http_close(session->http);
     websocket_close(session->websocket);
@@ -475,7 +476,7 @@ static enum status session_make(struct gateway_worker *worker, struct session **
     new->message_ms = worker->now_ms;
     new->received_ms = worker->now_ms;
     new->progress_ms = worker->now_ms;
-    new->refused = worker->sessions_count >= worker->sessions_max;
+    new->refused = worker->sessions_count - worker->refused_count >= worker->sessions_max;
     list_init(&new->node);
     list_init(&new->unflushed);
     list_init(&new->exchanges);
@@ -495,6 +496,7 @@ enum status session_accept(struct gateway_worker *worker, struct session **sessi
     }
     list_push(&worker->sessions, &new->node);
     worker->sessions_count++;
+    worker->refused_count += new->refused ? 1 : 0;
     const struct stream_options options = {
         .loop = &worker->loop,
         .tls = worker->tls,
@@ -511,6 +513,7 @@ enum status session_accept(struct gateway_worker *worker, struct session **sessi
     if (status != STATUS_OK) {
         list_remove(&new->node);
         worker->sessions_count--;
+        worker->refused_count -= new->refused ? 1 : 0;
         http_close(new->http);
         free(new);
         return status;

@@ -83,7 +83,7 @@ static void on_connection(uv_stream_t *listener, int result)
         refused_log(worker, uv_strerror(result));
         return;
     }
-    const bool cut = worker->sessions_count >= worker->sessions_max + SESSIONS_REFUSED_MAX;
+    const bool cut = worker->refused_count >= SESSIONS_REFUSED_MAX;
     struct session *session = NULL;
     const enum status status = session_accept(worker, &session);
     if (status != STATUS_OK) {
@@ -309,7 +309,8 @@ void worker_close(struct gateway_worker *worker)
     (void)uv_run(&worker->loop, UV_RUN_DEFAULT);
     const int result = uv_loop_close(&worker->loop);
     assert(result == 0);
-    assert(worker->sessions_count == 0);
+    assert(worker->sessions_count == 0 && worker->refused_count == 0);
+    assert(worker->input_bytes == 0);
     if (worker->listener_fd >= 0) {
         (void)close(worker->listener_fd);
     }

@@ -56,6 +56,7 @@ struct gateway_worker {
     uint64_t now_ms; /* monotonic, as of the callback that runs */
     struct list sessions;
     uint32_t sessions_count;
+    uint32_t refused_count;     /* of them: one too many, on their way out */
     struct list unflushed;      /* sessions with output, flushed when the callback ends */
     uint64_t input_bytes;       /* held in unfinished messages of all sessions */
     uint64_t refused_logged_ms; /* when a refused connection was last logged */

@@ -2,6 +2,7 @@
 
 #include "base/certificate.h"
 #include "base/check.h"
+#include "base/limits.h"
 #include "gateway/render.h"
 #include "ledger/outcome.h"
 #include "tests/support/check.h"
@@ -202,6 +203,7 @@ struct rig *rig_open(void)
     fake_node_open(&rig->node);
     rig->times = session_times_default;
     rig->times.sweep_ms = 20;
+    rig->sessions_max = SESSIONS_PER_WORKER_MAX;
     rig->options = (struct gateway_options){
         .host = "127.0.0.1",
         .workers = 1,
@@ -242,6 +244,7 @@ void rig_start(struct rig *rig)
     rig->port = ntohs(address.sin_port);
     check_ok(worker_open(&rig->worker, &rig->options, rig->server_tls, NULL, fd));
     rig->worker.times = &rig->times;
+    rig->worker.sessions_max = rig->sessions_max;
     check_ok(worker_start(&rig->worker));
 }
 

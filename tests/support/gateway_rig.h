@@ -43,6 +43,7 @@ struct rig {
     struct metrics metrics;
     struct gateway_options options;
     struct session_times times;
+    uint32_t sessions_max;
     struct gateway_worker worker;
     uint16_t port;
     struct tls_context *server_tls; /* NULL: plain */
