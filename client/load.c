@@ -155,6 +155,30 @@ static void on_open(struct connection *connection, void *data)
     load_check_end(line->load);
 }
 
+static void on_retry(uv_timer_t *timer)
+{
+    struct line *line = timer->data;
+    if (line->load->ending) {
+        return;
+    }
+    if (line->connection == NULL) {
+        line_connect(line);
+    } else {
+        line_fill(line);
+    }
+}
+
+/* A node that refuses for now is left in peace for a moment. */
+static void line_rest(struct line *line, uint32_t retry_after_ms)
+{
+    if (line->load->ending || uv_is_active((uv_handle_t *)&line->retry) != 0) {
+        return;
+    }
+    const uint64_t rest_ms = retry_after_ms > 0 ? retry_after_ms : CLIENT_RETRY_MS;
+    int result = uv_timer_start(&line->retry, on_retry, rest_ms, 0);
+    assert(result == 0);
+}
+
 static void on_message(struct connection *connection, void *data, struct text message)
 {
     struct line *line = data;
@@ -176,18 +200,12 @@ static void on_message(struct connection *connection, void *data, struct text me
     line->busy -= 1;
     load->busy -= 1;
     load->options->reply(load->options->data, &reply, latency_us);
-    if (!load->ending) {
+    if (reply.result == NULL && reply.retryable) {
+        line_rest(line, reply.retry_after_ms);
+    } else if (!load->ending) {
         (void)slot_send(line, (uint32_t)index);
     }
     load_check_end(load);
-}
-
-static void on_retry(uv_timer_t *timer)
-{
-    struct line *line = timer->data;
-    if (!line->load->ending) {
-        line_connect(line);
-    }
 }
 
 static void line_retry(struct line *line)
