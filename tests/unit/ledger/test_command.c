@@ -166,6 +166,22 @@ static void damage_is_refused(void **state)
     buffer_deinit(&out);
 }
 
+static void the_short_form_has_one_leg(void **state)
+{
+    (void)state;
+    struct buffer out;
+    buffer_init(&out, 1024);
+    struct command command = plain_payment();
+    command.payment.short_form = false;
+    command.payment.legs_count = 2;
+    command.payment.legs[1] = command.payment.legs[0];
+    command_write(&out, &command);
+    check_ok(read_back(&out, out.size, &command));
+    out.data[17] = 16;
+    check_status(read_back(&out, out.size, &command), STATUS_INVALID);
+    buffer_deinit(&out);
+}
+
 static void amounts_are_in_range(void **state)
 {
     (void)state;
@@ -230,6 +246,7 @@ int main(void)
         cmocka_unit_test(a_payment_keeps_every_field),
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(damage_is_refused),
+        cmocka_unit_test(the_short_form_has_one_leg),
         cmocka_unit_test(amounts_are_in_range),
         cmocka_unit_test(the_head_says_how_many),
     };

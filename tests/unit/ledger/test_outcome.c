@@ -105,7 +105,6 @@ static void damaged_outcomes_are_refused(void **state)
         {0, 59},   {0, 255}, /* no such code */
         {1, 0},    {1, 4},   /* no such kind */
         {2, 8},              /* no such flag */
-        {2, 4},              /* a detail that says nothing (or eats the rest) */
         {29, 129},           /* more rows than accounts can take part */
         {32, 4},             /* no such flag of a row */
         {32, 2},             /* unlimited, but without the rest */
@@ -129,6 +128,30 @@ static void damaged_outcomes_are_refused(void **state)
         reader = reader_of(out.data, out.size);
         check_status(outcome_read(&reader, &back), STATUS_INVALID);
     }
+    buffer_deinit(&out);
+}
+
+static void a_detail_says_something(void **state)
+{
+    (void)state;
+    const struct outcome outcome = {.code = CODE_ALREADY_EXISTS,
+                                    .kind = COMMAND_ACCOUNT_OPEN,
+                                    .field = FIELD_CURRENCY,
+                                    .subject = TEXT("")};
+    struct buffer out;
+    struct outcome back;
+    buffer_init(&out, 1024);
+    outcome_write(&out, &outcome);
+    assert_int_equal(out.size, 16);
+    struct reader reader = reader_of(out.data, out.size);
+    check_ok(outcome_read(&reader, &back));
+    assert_int_equal(back.field, FIELD_CURRENCY);
+    out.data[13] = FIELD_NONE;
+    reader = reader_of(out.data, out.size);
+    check_status(outcome_read(&reader, &back), STATUS_INVALID);
+    out.data[13] = FIELD_COUNT;
+    reader = reader_of(out.data, out.size);
+    check_status(outcome_read(&reader, &back), STATUS_INVALID);
     buffer_deinit(&out);
 }
 
@@ -222,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_comes_back_the_same),
         cmocka_unit_test(damaged_outcomes_are_refused),
+        cmocka_unit_test(a_detail_says_something),
         cmocka_unit_test(rows_show_the_rest_where_it_is_known),
         cmocka_unit_test(messages_are_sentences),
         cmocka_unit_test(paths_are_as_the_client_wrote_them),
