@@ -202,7 +202,7 @@ void answer_lost(const struct item *item, enum code code)
     } else if (request->code != code) {
         request->code = CODE_OK;
     }
-    if (item->disposition == ITEM_BARRIER) {
+    if (request->mode == REQUEST_BARRIER) {
         return;
     }
     struct outcome outcome;

@@ -20,7 +20,7 @@ struct application {
     enum status status;  /* of look-ups for answers */
 };
 
-/* Answers the items before the next command: they rest on what was applied before them. */
+/* Answers the items up to the next command: they see what was applied before them, no more. */
 static void answer_others(struct application *application)
 {
     const struct pending *own = application->own;
@@ -67,7 +67,6 @@ static void command_executed(void *data, uint32_t number, const struct entry_ite
     if (application->own == NULL) {
         return;
     }
-    answer_others(application);
     if (application->status != STATUS_OK) {
         return;
     }
@@ -75,6 +74,7 @@ static void command_executed(void *data, uint32_t number, const struct entry_ite
     application->status =
         answer_executed(ledger, &application->own->items[application->own_next], decision);
     application->own_next++;
+    answer_others(application);
 }
 
 static enum status execute_item(struct application *application, struct reader *items)
@@ -203,6 +203,7 @@ static enum status apply_entry(struct application *application, const void *data
         metric_add(ledger->metrics, METRIC_ENTRIES_VOID, 1);
         return STATUS_OK;
     }
+    answer_others(application);
     if (application->header.count > 0) {
         status = execute_entry(application, data, size, items);
     }
@@ -212,7 +213,6 @@ static enum status apply_entry(struct application *application, const void *data
     if (application->header.time_ns > ledger->position.time_ns) {
         ledger->position.time_ns = application->header.time_ns;
     }
-    answer_others(application);
     return application->status;
 }
 
