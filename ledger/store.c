@@ -16,7 +16,7 @@
 static_assert(sizeof(size_t) == 8, "numbers are MDB_INTEGERKEY keys of 8 bytes");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "keys are little-endian on disk");
 
-enum { STORE_FORMAT_VERSION = 1, STORE_FILE_MODE = 0640 };
+enum { STORE_FORMAT_VERSION = 1, STORE_FILE_MODE = 0600 };
 
 /* A scan on each worker at once, and the ledger's, the transfer's and a person's own. */
 enum { STORE_READERS_MAX = WORKERS_MAX + 16 };
