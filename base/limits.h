@@ -55,8 +55,8 @@ enum {
     SESSION_WRITE_BYTES_MAX = 48 * 1024 * 1024, /* one full answer as JSON, and then some */
     SESSION_WRITE_MARK_BYTES = 1024 * 1024, /* with more unsent, no further request is taken */
     SESSION_INPUT_BYTES_MAX = 4 * 64 * 1024, /* read and not yet taken: what one read may bring */
-    SESSION_INPUT_BYTES_FREE = 64 * 1024, /* a session with less is never closed for the next: */
     WORKER_INPUT_BYTES_MAX = 256 * 1024 * 1024, /* unfinished messages of a worker's sessions */
+    SESSION_INPUT_BYTES_FREE = 64 * 1024, /* a session with less is not closed for their sum */
     WORKER_REPLY_BYTES_KEPT = 256 * 1024, /* memory for one reply that a worker keeps */
     SESSION_PING_MS = 20000,
     SESSION_DEAD_MS = 40000,
@@ -67,7 +67,7 @@ enum {
     SESSION_CLOSE_MS = 2000,              /* from our close frame to the end of the connection */
     SESSION_SWEEP_MS = 1000,              /* how often the times of all sessions are looked at */
     SESSIONS_PER_WORKER_MAX = 16384,
-    SESSIONS_REFUSED_MAX = 256,           /* above the former these get a 503, further ones nothing */
+    SESSIONS_REFUSED_MAX = 256,           /* above the former these get a 503, others nothing */
     WORKERS_MAX = 64,
     STREAM_READ_BYTES = 64 * 1024,
     STREAM_FLUSH_BYTES = 256 * 1024,      /* encrypted at a time; more would hold up the loop */

@@ -242,7 +242,8 @@ void rig_start(struct rig *rig)
     assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
     rig->port = ntohs(address.sin_port);
-    check_ok(worker_open(&rig->worker, &rig->options, rig->server_tls, NULL, fd));
+    assert_true(route_page_policy(page_text(), rig->page_policy));
+    check_ok(worker_open(&rig->worker, &rig->options, rig->server_tls, rig->page_policy, fd));
     rig->worker.times = &rig->times;
     rig->worker.sessions_max = rig->sessions_max;
     check_ok(worker_start(&rig->worker));

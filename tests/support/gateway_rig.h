@@ -6,6 +6,7 @@
 #define TESTS_SUPPORT_GATEWAY_RIG_H
 
 #include "base/queue.h"
+#include "gateway/route.h"
 #include "gateway/websocket.h"
 #include "gateway/worker.h"
 
@@ -44,6 +45,7 @@ struct rig {
     struct gateway_options options;
     struct session_times times;
     uint32_t sessions_max;
+    char page_policy[ROUTE_POLICY_BYTES];
     struct gateway_worker worker;
     uint16_t port;
     struct tls_context *server_tls; /* NULL: plain */

@@ -1,8 +1,6 @@
-/* gateway/gateway.h: the door as the node uses it, and the paths that are not for payments. */
+/* gateway/gateway.h: the door as the node uses it, from several workers on one port to the end. */
 #include "base/check.h"
 #include "base/limits.h"
-#include "gateway/render.h"
-#include "gateway/route.h"
 #include "tests/support/check.h"
 #include "tests/support/gateway_rig.h"
 
@@ -48,18 +46,6 @@ static void setup_close(struct setup *setup)
     fake_node_close(&setup->node);
     gateway_close(setup->gateway);
     free(setup);
-}
-
-static const char *request_once(struct setup *setup, const char *request, uint16_t wanted)
-{
-    static char text[65536];
-    struct peer peer;
-    peer_open(&peer, setup->port, NULL);
-    assert_int_equal(peer_request(&peer, request), wanted);
-    assert_true(peer.text.size < sizeof text);
-    memcpy(text, peer.text.data, peer.text.size);
-    peer_close(&peer);
-    return text;
 }
 
 static void check_contains(const char *text, const char *wanted)
@@ -144,66 +130,12 @@ static void test_closes_in_order(void **state)
     peer_close(&peer);
 }
 
-static void test_paths_and_methods(void **state)
-{
-    (void)state;
-    struct setup *setup = setup_open(1);
-#define END " HTTP/1.1\r\nHost: a\r\n\r\n"
-    check_contains(request_once(setup, "GET /livez" END, 200), "\r\n\r\nok\n");
-    check_contains(request_once(setup, "GET /livez?verbose" END, 200), "nosniff");
-    check_contains(request_once(setup, "HEAD /livez" END, 200), "Content-Length: 3\r\n");
-    check_contains(request_once(setup, "GET /readyz" END, 200), "ready\n");
-    atomic_store(&setup->node.ready, false);
-    check_contains(request_once(setup, "GET /readyz" END, 503), "not ready: no leader is known\n");
-    check_contains(request_once(setup, "GET /elsewhere" END, 404), "Cache-Control: no-store");
-    check_contains(request_once(setup, "GET /v1/" END, 404), "");
-    check_contains(request_once(setup, "GET //v1" END, 404), "");
-    check_contains(request_once(setup, "DELETE /v1" END, 405), "Allow: GET, POST\r\n");
-    check_contains(request_once(setup, "POST /metrics" END, 405), "Allow: GET, HEAD\r\n");
-    check_contains(request_once(setup, "PUT /livez" END, 405), "Allow: GET, HEAD\r\n");
-    check_contains(request_once(setup, "OPTIONS /v1" END, 405), "Allow: GET, POST\r\n");
-    check_contains(request_once(setup, "GET /v1" END, 426), "Sec-WebSocket-Version: 13\r\n");
-    setup_close(setup);
-}
-
-static void test_metrics_are_prometheus_text(void **state)
-{
-    (void)state;
-    struct setup *setup = setup_open(1);
-    const char *text = request_once(setup, "GET /metrics" END, 200);
-    check_contains(text, "Content-Type: text/plain; version=0.0.4");
-    check_contains(text, "# TYPE payledger_requests_total counter\n");
-    check_contains(text, "payledger_http_requests_total 1\n");
-    setup_close(setup);
-}
-
-static void test_the_page_may_run_nothing_but_its_own(void **state)
-{
-    (void)state;
-    struct setup *setup = setup_open(1);
-    const char *text = request_once(setup, "GET /" END, 200);
-    check_contains(text, "Content-Type: text/html; charset=utf-8\r\n");
-    check_contains(text, "Content-Security-Policy: default-src 'none';");
-    assert_null(strstr(text, "unsafe"));
-    setup_close(setup);
-
-    /* printf %s 'alert(1)' | openssl dgst -sha256 -binary | base64 */
-    char policy[ROUTE_POLICY_BYTES];
-    assert_true(route_page_policy(TEXT("<style></style><script>alert(1)</script>"), policy));
-    check_contains(policy, "script-src 'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI='");
-    check_contains(policy, "style-src 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='");
-    assert_false(route_page_policy(TEXT("<script>unfinished"), policy));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_workers_serve_the_same_port),
         cmocka_unit_test(test_a_port_in_use_is_an_error),
         cmocka_unit_test(test_closes_in_order),
-        cmocka_unit_test(test_paths_and_methods),
-        cmocka_unit_test(test_metrics_are_prometheus_text),
-        cmocka_unit_test(test_the_page_may_run_nothing_but_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,157 +68,6 @@ static void post(struct peer *peer, const char *body)
 
 /* ---- requests and replies ------------------------------------------------------------------ */
 
-static void test_replies_find_their_requests_in_any_order(void **state)
-{
-    (void)state;
-    enum { COUNT = 200 };
-    struct rig *rig = rig_open();
-    rig->node.order = FAKE_REVERSED;
-    rig->node.hold = COUNT;
-    rig_start(rig);
-    struct peer peer;
-    peer_open_websocket(&peer, rig->port, NULL);
-    for (uint32_t i = 0; i < COUNT; i++) {
-        send_payment(&peer, i);
-    }
-    for (uint32_t i = 0; i < COUNT; i++) {
-        char wanted[64];
-        (void)snprintf(wanted, sizeof wanted, "\"id\":%u,\"result\"", (unsigned)(COUNT - 1 - i));
-        check_reply(&peer, wanted);
-    }
-    assert_int_equal(metric_get(&rig->metrics, METRIC_REQUESTS), COUNT);
-    assert_int_equal(atomic_load(&rig->worker.calls), 0);
-    peer_close(&peer);
-    wait_for_metric(&rig->metrics, METRIC_SESSIONS, 0);
-    rig_close(rig);
-}
-
-static void test_an_array_gets_one_array(void **state)
-{
-    (void)state;
-    struct rig *rig = rig_open();
-    rig->node.order = FAKE_REVERSED;
-    rig_start(rig);
-    struct peer peer;
-    peer_open_websocket(&peer, rig->port, NULL);
-    char one[REQUEST_BYTES];
-    char two[REQUEST_BYTES];
-    char text[4 * REQUEST_BYTES];
-    pay(one, 1);
-    pay(two, 2);
-    (void)snprintf(text, sizeof text,
-                   "[%s,{\"jsonrpc\":\"2.0\",\"method\":\"ledger.totals\"},%s,7,"
-                   "{\"jsonrpc\":\"2.0\",\"id\":\"s\",\"method\":\"cluster.status\"}]",
-                   one, two);
-    rig->node.hold = 2;
-    peer_message(&peer, text);
-    check_reply(&peer, "\"id\":1,\"result\"");
-    check_has(&peer, "\"id\":2,\"result\"");
-    check_has(&peer, "\"id\":\"s\",\"result\"");
-    check_has(&peer, "\"id\":null,\"error\":{\"code\":-32600");
-    assert_int_equal(text_of_peer(&peer)[0], '[');
-    assert_int_equal(text_of_peer(&peer)[strlen(text_of_peer(&peer)) - 1], ']');
-    assert_int_equal(metric_get(&rig->metrics, METRIC_NOTIFICATIONS), 1);
-
-    /* Nothing but notifications: no answer at all. An empty array: one error. */
-    rig->node.hold = 0;
-    peer_message(&peer, "[{\"jsonrpc\":\"2.0\",\"method\":\"ledger.totals\"}]");
-    peer_message(&peer, "{\"jsonrpc\":\"2.0\",\"method\":\"ledger.totals\"}");
-    peer_message(&peer, "[]");
-    check_reply(&peer, "\"id\":null,\"error\":{\"code\":-32600");
-    assert_int_equal(metric_get(&rig->metrics, METRIC_NOTIFICATIONS), 3);
-    peer_close(&peer);
-    rig_close(rig);
-}
-
-static void test_a_full_window_refuses_early(void **state)
-{
-    (void)state;
-    struct rig *rig = rig_open();
-    rig->options.session_requests_max = 4;
-    rig->node.hold = 5;
-    rig_start(rig);
-    struct peer peer;
-    struct peer other;
-    peer_open_websocket(&peer, rig->port, NULL);
-    for (uint32_t i = 0; i < 6; i++) {
-        send_payment(&peer, i);
-    }
-    for (uint32_t i = 4; i < 6; i++) {
-        check_reply(&peer, "\"code\":\"overloaded\"");
-        check_has(&peer, "\"retry_after_ms\":100");
-        check_has(&peer, "\"recorded\":false");
-    }
-    assert_int_equal(atomic_load(&rig->node.submitted), 4);
-    assert_int_equal(metric_get(&rig->metrics, METRIC_OVERLOADED), 2);
-    peer_open_websocket(&other, rig->port, NULL); /* the window is each session's own */
-    send_payment(&other, 9);
-    check_reply(&other, "\"id\":9,\"result\"");
-    for (uint32_t i = 0; i < 4; i++) {
-        check_reply(&peer, "\"result\"");
-    }
-    send_payment(&peer, 6);
-    rig->node.hold = 0;
-    check_reply(&peer, "\"id\":6,\"result\"");
-    peer_close(&peer);
-    peer_close(&other);
-    rig_close(rig);
-}
-
-static void test_the_node_may_refuse(void **state)
-{
-    (void)state;
-    struct rig *rig = rig_open();
-    rig_start(rig);
-    struct peer peer;
-    peer_open_websocket(&peer, rig->port, NULL);
-    atomic_store(&rig->node.refuse, STATUS_FULL);
-    send_payment(&peer, 1);
-    check_reply(&peer, "\"code\":\"overloaded\"");
-    atomic_store(&rig->node.refuse, STATUS_CLOSED);
-    send_payment(&peer, 2);
-    check_reply(&peer, "\"code\":\"shutting_down\"");
-    atomic_store(&rig->node.refuse, STATUS_OK);
-    atomic_store(&rig->node.code, CODE_UNKNOWN);
-    send_payment(&peer, 3);
-    check_reply(&peer, "\"code\":\"unknown\"");
-    check_has(&peer, "\"recorded\":null");
-    atomic_store(&rig->node.code, CODE_OK);
-    assert_int_equal(atomic_load(&rig->worker.calls), 0);
-    worker_drain(&rig->worker);
-    test_sleep_ms(50);
-    send_payment(&peer, 4);
-    check_reply(&peer, "\"code\":\"shutting_down\"");
-    peer_close(&peer);
-    rig_close(rig);
-}
-
-static void test_bad_messages_are_answered_and_the_connection_stays(void **state)
-{
-    (void)state;
-    static char deep[20001];
-    struct rig *rig = rig_open();
-    rig_start(rig);
-    struct peer peer;
-    peer_open_websocket(&peer, rig->port, NULL);
-    peer_message(&peer, "{\"jsonrpc\":");
-    check_reply(&peer, "\"id\":null,\"error\":{\"code\":-32700");
-    peer_message(&peer, "");
-    check_reply(&peer, "\"id\":null,\"error\":{\"code\":-32700");
-    memset(deep, '[', 10000);
-    memset(deep + 10000, ']', 10000);
-    peer_message(&peer, deep);
-    check_reply(&peer, "\"code\":\"nesting_too_deep\"");
-    peer_message(&peer, "{\"jsonrpc\":\"2.0\",\"id\":1,\"id\":2,\"method\":\"ledger.totals\"}");
-    check_reply(&peer, "\"code\":\"duplicate_key\"");
-    peer_message(&peer, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ledger.steal\"}");
-    check_reply(&peer, "\"id\":1,\"error\":{\"code\":-32601");
-    send_payment(&peer, 5);
-    check_reply(&peer, "\"id\":5,\"result\"");
-    peer_close(&peer);
-    rig_close(rig);
-}
-
 /* ---- hostile bytes ------------------------------------------------------------------------- */
 
 static void test_broken_frames_close_with_their_codes(void **state)
@@ -447,42 +296,6 @@ static uint16_t request_once(struct rig *rig, const char *request)
     return status;
 }
 
-#define UPGRADE                                                                                    \
-    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" \
-    "Sec-WebSocket-Version: 13\r\n"
-
-static void test_no_page_of_another_host_may_pay(void **state)
-{
-    (void)state;
-    static const char *const origins[] = {"https://bank.example"};
-    struct rig *rig = rig_open();
-    rig->options.origins = origins;
-    rig->options.origins_count = 1;
-    rig_start(rig);
-#define POST "POST /v1 HTTP/1.1\r\nHost: a:1\r\nContent-Length: 2\r\n"
-    assert_int_equal(request_once(rig, POST "\r\n[]"), 415);
-    assert_int_equal(request_once(rig, POST "Content-Type: text/plain\r\n\r\n[]"), 415);
-    assert_int_equal(
-        request_once(rig, POST "Content-Type: application/x-www-form-urlencoded\r\n\r\n[]"), 415);
-#define JSON POST "Content-Type: application/json; charset=utf-8\r\n"
-    assert_int_equal(request_once(rig, JSON "\r\n[]"), 200);
-    assert_int_equal(request_once(rig, JSON "Origin: http://a:1\r\n\r\n[]"), 200);
-    assert_int_equal(request_once(rig, JSON "Origin: https://bank.example\r\n\r\n[]"), 200);
-    assert_int_equal(request_once(rig, JSON "Origin: http://a:2\r\n\r\n[]"), 403);
-    assert_int_equal(request_once(rig, JSON "Origin: null\r\n\r\n[]"), 403);
-    assert_int_equal(request_once(rig, JSON "Origin: \r\n\r\n[]"), 403);
-    assert_int_equal(request_once(rig, JSON "Origin: https://bank.example.evil\r\n\r\n[]"), 403);
-#define GET_V1 "GET /v1 HTTP/1.1\r\nHost: a:1\r\n" UPGRADE
-    assert_int_equal(request_once(rig, GET_V1 "\r\n"), 101);
-    assert_int_equal(request_once(rig, GET_V1 "Origin: http://a:1\r\n\r\n"), 101);
-    assert_int_equal(request_once(rig, GET_V1 "Origin: https://bank.example\r\n\r\n"), 101);
-    assert_int_equal(request_once(rig, GET_V1 "Origin: https://evil\r\n\r\n"), 403);
-    assert_int_equal(request_once(rig, GET_V1 "Sec-WebSocket-Protocol: mqtt\r\n\r\n"), 400);
-    assert_int_equal(request_once(rig, GET_V1 "Sec-WebSocket-Protocol: mqtt, payledger.v1\r\n\r\n"),
-                     101);
-    rig_close(rig);
-}
-
 static void test_a_body_held_back_is_asked_for(void **state)
 {
     (void)state;
@@ -530,11 +343,6 @@ static void test_broken_http_ends_with_its_status(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_replies_find_their_requests_in_any_order),
-        cmocka_unit_test(test_an_array_gets_one_array),
-        cmocka_unit_test(test_a_full_window_refuses_early),
-        cmocka_unit_test(test_the_node_may_refuse),
-        cmocka_unit_test(test_bad_messages_are_answered_and_the_connection_stays),
         cmocka_unit_test(test_broken_frames_close_with_their_codes),
         cmocka_unit_test(test_a_close_code_reaches_a_client_that_goes_on_sending),
         cmocka_unit_test(test_close_frames_are_answered),
@@ -543,7 +351,6 @@ int main(void)
         cmocka_unit_test(test_a_slow_reader_gets_everything),
         cmocka_unit_test(test_half_a_request_is_not_waited_for_without_end),
         cmocka_unit_test(test_pipelined_posts_are_answered_in_order),
-        cmocka_unit_test(test_no_page_of_another_host_may_pay),
         cmocka_unit_test(test_a_body_held_back_is_asked_for),
         cmocka_unit_test(test_broken_http_ends_with_its_status),
     };
