@@ -7,6 +7,7 @@ import json
 import uuid
 
 import websockets
+import websockets.exceptions
 
 from cluster import slow
 

@@ -152,11 +152,23 @@ async def execute(case_, run):
         cluster.check_no_crash()
 
 
+def where(error):
+    """The error with those frames of its traceback that are ours."""
+    frames = []
+    while error is not None:
+        frames += [frame for frame in traceback.extract_tb(error.__traceback__)
+                   if frame.filename.startswith(HERE) and frame.name not in ("judge", "execute")]
+        text = "".join(traceback.format_exception_only(error))
+        error = error.__cause__ or error.__context__ if isinstance(error, TimeoutError) else None
+    return "".join(traceback.format_list(frames)) + text
+
+
 def judge(case_, run):
     """Runs one test. Returns (verdict, text of the failure or reason)."""
     def alarm(_number, _frame):
         raise TimeoutError(f"blocked for more than {slow(case_.limit_s):.0f} s")
 
+    begin = time.monotonic()
     signal.signal(signal.SIGALRM, alarm)
     # Behind asyncio's own limit: for tests that block the loop itself.
     signal.alarm(int(slow(case_.limit_s)) + 30)
@@ -166,10 +178,11 @@ def judge(case_, run):
     except Skip as reason:
         return "skipped", str(reason)
     except (asyncio.TimeoutError, TimeoutError) as error:
-        return "FAILED", f"time limit of {slow(case_.limit_s):.0f} s: {error}\n" + \
-            traceback.format_exc(limit=-4)
-    except Exception:  # noqa: BLE001 - whatever a test raises is its failure
-        return "FAILED", traceback.format_exc(limit=-6)
+        over = time.monotonic() - begin >= slow(case_.limit_s)
+        what = f"the test's limit of {slow(case_.limit_s):.0f} s" if over else "a limit within it"
+        return "FAILED", f"{what} has passed: {error}\n" + where(error)
+    except Exception as error:  # noqa: BLE001 - whatever a test raises is its failure
+        return "FAILED", where(error)
     finally:
         signal.alarm(0)
 

@@ -141,16 +141,25 @@ async def paths_name_the_item(run):
     client = await run.client(await run.common(), 1)
     book = await Book.make(client)
     alice, shop = await book.customer(client, 10), await book.customer(client)
-    good = payment(alice, shop, 1)
-    for bad, path in ((payment(alice, shop, "0"), "items[1].amount"),
-                      (payment(alice, shop, 1, id="x"), "items[1].id"),
-                      ({"id": new_id(), "legs": [{"debit": alice, "credit": shop, "amount": "01"}]},
-                       "items[1].legs[0].amount")):
-        await client.refused("payment.batch", {"mode": "independent", "items": [good, bad]},
-                             number=-32602, param=path, recorded=False)
-    await client.refused("payment.get", {"id": good["id"]}, "not_found")
-    rows = await batch(client, "independent", [good, payment(alice, fresh("none-"), 1)])
-    assert rows[1]["error"]["data"]["param"] == "items[1].credit", rows[1]
+    for bad, code, path in (
+            (payment(alice, shop, "0"), "amount_zero", "items[1].amount"),
+            (payment(alice, shop, 1, id="x"), "id_invalid", "items[1].id"),
+            (payment(alice, fresh("none-"), 1), "account_not_found", "items[1].credit"),
+            ({"id": new_id(), "legs": [{"debit": alice, "credit": shop, "amount": "01"}]},
+             "amount_invalid", "items[1].legs[0].amount")):
+        good = payment(alice, shop, 1)
+        rows = await batch(client, "independent", [good, bad])
+        assert codes(rows) == ["posted", code], rows
+        assert rows[1]["error"]["data"]["param"] == path, rows[1]
+        if code != "account_not_found":
+            assert rows[1]["error"]["data"]["recorded"] is False, rows[1]
+            # Of an atomic batch nothing is executed then, and no id is used.
+            good = payment(alice, shop, 1)
+            reply = await client.reply("payment.batch", {"mode": "atomic", "items": [good, bad]})
+            assert reply["error"]["data"]["code"] == code, reply
+            assert reply["error"]["data"]["param"] == path, reply
+            await client.refused("payment.get", {"id": good["id"]}, "not_found")
+    assert await posted(client, shop) == 4
 
 
 @case()

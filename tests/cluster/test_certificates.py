@@ -125,7 +125,7 @@ async def stays_out(cluster, victim, config, client, book, account):
     """Starts the node with a wrong certificate: it must end with 78, or never be heard."""
     cluster.start(victim, config=config)
     cluster.nodes[victim].expected_end = True
-    for _ in range(30):
+    for _ in range(15):
         await client.call("payment.create", payment(book.bank, account, 1))
         await asyncio.sleep(0.1)
     node = cluster.nodes[victim]

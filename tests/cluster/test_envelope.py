@@ -137,8 +137,8 @@ async def depth_over_16(run):
     for text in ("[" * 17 + "]" * 17, "[" * 10_000, "[" * 10_000 + "]" * 10_000,
                  '{"a":' * 10_000 + "1" + "}" * 10_000):
         check_error(await exchange(client, text), -32700, "nesting_too_deep", None)
-    # The envelope, params and metadata are three; thirteen more make sixteen.
-    inner = '{"a":' * 13 + "1" + "}" * 13
+    # The envelope, params and metadata are three; fourteen more make seventeen.
+    inner = '{"a":' * 14 + "1" + "}" * 14
     body = ('{"jsonrpc":"2.0","id":7,"method":"payment.create","params":{"id":'
             '"0198d2c4-a0f0-7c3e-9b1f-5a1122334466","debit":"%s","credit":"b","amount":"1",'
             '"metadata":{"m":%s}}}')

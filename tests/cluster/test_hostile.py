@@ -3,7 +3,6 @@ import asyncio
 import json
 import os
 import random
-import socket
 
 from book import Book, Pulse
 from client import Client
@@ -118,21 +117,15 @@ async def a_slow_reader_is_closed(run):
              for number in random.sample(range(2 ** 40), 1000)]
     await client.call("payment.batch", {"mode": "independent", "items": items}, 30)
 
-    peer = socket.create_connection(("127.0.0.1", cluster.nodes[1].client_port))
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    peer.setblocking(False)
-    reader, writer = await asyncio.open_connection(sock=peer, limit=4096)
-    raw = Raw(reader, writer)
-    status, _ = await raw.upgrade()
-    assert status == 101
+    raw = await Raw.upgraded(cluster)
     sessions = (await cluster.metrics(1))["payledger_sessions"]
-    writer.transport.pause_reading()
+    raw.writer.transport.pause_reading()
     async with Pulse(cluster, 1, book.bank, account) as pulse:
         ask = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "payment.list",
                           "params": {"account": account, "limit": 1000}}).encode()
         begin = asyncio.get_running_loop().time()
         for _ in range(25):
-            writer.write(raw.frame(TEXT, ask))
+            raw.writer.write(raw.frame(TEXT, ask))
 
         async def closed():
             # The pulse has a session too.
@@ -142,7 +135,7 @@ async def a_slow_reader_is_closed(run):
     run.note(f"closed after {took:.1f} s")
     assert took >= 8, f"closed after {took:.1f} s already: a reader may be slow for 10 s"
     pulse.check(DISTURBANCE_S_MAX)
-    writer.transport.resume_reading()
+    raw.writer.transport.resume_reading()
     code = await raw.close_code(20)
     assert code in (1008, None), code
     raw.close()

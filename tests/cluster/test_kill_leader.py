@@ -18,15 +18,16 @@ async def twenty_in_a_row(run):
     await client.close()
     stream = Stream(cluster, book, accounts)
     stream.start()
-    times = []
+    times, hits = [], 0
     for _ in range(run.rounds(KILLS, 3 * KILLS)):
         await stream.flowing(150)
         leader = await cluster.wait_leader()
         await stream.flowing(50)
-        term = stream.newest_term
+        term, retries = stream.newest_term, stream.retries
         begin = time.monotonic()
         cluster.kill(leader)
         times.append(await stream.term_above(term) - begin)
+        hits += stream.retries > retries
         cluster.start(leader)
         await cluster.wait_leader()
         await stream.spread()
@@ -35,7 +36,7 @@ async def twenty_in_a_row(run):
     run.note(f"{len(stream.done)} payments, {stream.retries} retries, {len(times)} kills; paid "
              f"again after {times[0]:.2f} s at least, {times[len(times) // 2]:.2f} s median, "
              f"{times[-1]:.2f} s at most")
-    assert stream.retries > 0, "no kill hit a payment on its way: the test showed nothing"
+    assert hits > len(times) // 2, f"only {hits} kills hit a payment: the test showed nothing"
     await check_stream(cluster, await run.client(cluster, 1), stream)
     assert times[-1] <= slow(RECOVERY_S_MAX), f"payments flowed again only after {times[-1]:.2f} s"
 

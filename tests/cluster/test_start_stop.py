@@ -136,7 +136,6 @@ BAD_LINES = [
     ("node 2 {", "node 1 {", "1"),
     ("node 2 {", "node two {", "two"),
     ('data = "data/node{id}"', "data = data/node{id}", "data"),
-    ('data = "data/node{id}"', 'data = "data/node"', "data"),
     ('cluster = "test"', 'cluster = ""', "cluster"),
     ('peer = "127.0.0.1:{peer}"', 'peer = "127.0.0.1"', "127.0.0.1"),
     ('peer = "127.0.0.1:{peer}"', 'peer = "127.0.0.1:70000"', "70000"),
@@ -153,6 +152,7 @@ async def configuration_errors_name_file_line_and_value(run):
     cluster.format()
     good = cluster.config_text()
     path = os.path.join(cluster.dir, "bad.conf")
+    problems = []
     for old, new, value in BAD_LINES:
         port = str(cluster.nodes[2].peer_port)
         old, new = old.replace("{peer}", port), new.replace("{peer}", port)
@@ -160,11 +160,11 @@ async def configuration_errors_name_file_line_and_value(run):
         cluster.write_config(good.replace(old, new, 1), path)
         line = 1 + good[:good.index(old)].count("\n")
         done = cluster.daemon("start", "--config", path, "--node", "1")
-        check_status(done, CONFIG, "bad.conf", value)
-        found = re.search(r"bad\.conf:(\d+)", done.stderr)
-        assert found, f"{new}: no line in {done.stderr}"
-        # A missing "{id}" or a duplicate is seen where it stands; nothing else is further away.
-        assert int(found.group(1)) == line, f"{new} is in line {line}: {done.stderr}"
+        found = re.search(r"bad\.conf:(\d+):(.*)", done.stderr)
+        if done.returncode != CONFIG or not found or int(found.group(1)) != line or \
+                value not in found.group(2):
+            problems.append(f"{new} (line {line}): status {done.returncode}, {done.stderr.strip()}")
+    assert not problems, "\n".join(problems)
 
 
 @case()
