@@ -198,7 +198,7 @@ static enum status payment_fill(struct store_txn *txn, const struct record *reco
 static enum status payment_record(struct store_txn *txn, uint64_t seq, struct record *record,
                                   struct entry_command *command)
 {
-    struct text bytes;
+    struct text bytes = {0};
     const enum status status = store_record_bytes(txn, seq, &bytes);
     if (status != STATUS_OK) {
         return status;

@@ -307,7 +307,7 @@ void store_read_end(struct store_txn *txn)
 enum status store_position(struct store_txn *txn, struct position *position)
 {
     assert(txn != NULL && position != NULL);
-    struct text row;
+    struct text row = {0};
     const enum status status = store_get(txn, TABLE_META, name_key(store_position_key), &row);
     if (status == STATUS_NOT_FOUND) {
         *position = (struct position){0};

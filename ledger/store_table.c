@@ -44,7 +44,7 @@ enum status store_put(struct store_txn *txn, enum table table, MDB_val key, stru
 
 enum status store_get_number(struct store_txn *txn, enum table table, MDB_val key, uint64_t *number)
 {
-    struct text value;
+    struct text value = {0};
     const enum status status = store_get(txn, table, key, &value);
     if (status != STATUS_OK) {
         return status;
@@ -74,7 +74,7 @@ enum status store_record_bytes(struct store_txn *txn, uint64_t seq, struct text 
 enum status store_record(struct store_txn *txn, uint64_t seq, struct record *record)
 {
     assert(record != NULL);
-    struct text bytes;
+    struct text bytes = {0};
     const enum status status = store_record_bytes(txn, seq, &bytes);
     if (status != STATUS_OK) {
         return status;
@@ -122,7 +122,7 @@ enum status store_account(struct store_txn *txn, uint64_t number, struct account
     if (number == 0) {
         return STATUS_NOT_FOUND;
     }
-    struct text row;
+    struct text row = {0};
     const enum status status = store_get(txn, TABLE_ACCOUNTS, store_number_key(&number), &row);
     return status == STATUS_OK ? account_row_read(row, number, account) : status;
 }
@@ -133,7 +133,7 @@ enum status store_currency(struct store_txn *txn, uint32_t number, struct curren
         return STATUS_NOT_FOUND;
     }
     const uint64_t key = number;
-    struct text row;
+    struct text row = {0};
     const enum status status = store_get(txn, TABLE_CURRENCIES, store_number_key(&key), &row);
     return status == STATUS_OK ? currency_row_read(row, number, currency) : status;
 }
@@ -142,7 +142,7 @@ enum status store_account_id(struct store_txn *txn, uint64_t number, struct text
                              uint32_t *currency)
 {
     assert(number > 0 && id != NULL && currency != NULL);
-    struct text row;
+    struct text row = {0};
     enum status status = store_get(txn, TABLE_ACCOUNTS, store_number_key(&number), &row);
     if (status != STATUS_OK) {
         return status;
@@ -160,7 +160,7 @@ enum status store_currency_code(struct store_txn *txn, uint32_t number, struct t
 {
     assert(number > 0 && code != NULL);
     const uint64_t key = number;
-    struct text row;
+    struct text row = {0};
     enum status status = store_get(txn, TABLE_CURRENCIES, store_number_key(&key), &row);
     if (status != STATUS_OK) {
         return status;
@@ -177,7 +177,7 @@ enum status store_currency_code(struct store_txn *txn, uint32_t number, struct t
 enum status store_digest(struct store_txn *txn, uint64_t seq, struct digest *digest)
 {
     assert(digest != NULL);
-    struct text value;
+    struct text value = {0};
     const enum status status = store_get(txn, TABLE_DIGESTS, store_number_key(&seq), &value);
     if (status != STATUS_OK) {
         return status;

@@ -119,7 +119,7 @@ static bool view_payment_find(struct view *view, const struct uuid *id, struct p
     if (!succeeded(view, store_payment_seq(txn, id, &seq))) {
         return false;
     }
-    struct text bytes;
+    struct text bytes = {0};
     if (!referred(view, store_record_bytes(txn, seq, &bytes))) {
         return false;
     }
