@@ -150,6 +150,9 @@ void session_respond_last(struct session *session, struct http_response *respons
 
 void session_reply(struct session *session, struct text json)
 {
+    if (session->close_after_flush) {
+        return; /* its last words are written */
+    }
     if (session->state == SESSION_WEBSOCKET) {
         if (json.size > 0) {
             websocket_write_text(session->websocket, json, &session->output);

@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 enum { REPLY_MS = 5000, REQUEST_BYTES = 512 };
 
@@ -222,6 +224,30 @@ static void test_a_slow_reader_gets_everything(void **state)
     rig_close(rig);
 }
 
+static void test_a_flood_of_pings_is_not_read_faster_than_answered(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    rig->times.stall_ms = 500;
+    rig->times.close_ms = 100;
+    rig_start(rig);
+    static uint8_t pings[131 * 1000];
+    for (size_t i = 0; i < sizeof pings; i += 131) {
+        memcpy(pings + i, "\x89\xfdzzzz", 6);
+    }
+    struct peer peer;
+    peer_open_websocket(&peer, rig->port, NULL);
+    const struct timeval patience = {.tv_sec = 2};
+    assert_int_equal(setsockopt(peer.fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience), 0);
+    for (uint32_t i = 0; i < 500; i++) {
+        peer_send(&peer, pings, sizeof pings); /* 65 MB, no byte of the pongs is read */
+    }
+    check_others_unharmed(rig);
+    wait_for_metric(&rig->metrics, METRIC_SESSIONS, 0);
+    peer_close(&peer);
+    rig_close(rig);
+}
+
 static void test_half_a_request_is_not_waited_for_without_end(void **state)
 {
     (void)state;
@@ -349,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_silent_clients_are_pinged_and_dead_ones_closed),
         cmocka_unit_test(test_a_reader_that_takes_nothing_is_closed_and_delays_no_one),
         cmocka_unit_test(test_a_slow_reader_gets_everything),
+        cmocka_unit_test(test_a_flood_of_pings_is_not_read_faster_than_answered),
         cmocka_unit_test(test_half_a_request_is_not_waited_for_without_end),
         cmocka_unit_test(test_pipelined_posts_are_answered_in_order),
         cmocka_unit_test(test_a_body_held_back_is_asked_for),
