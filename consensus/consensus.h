@@ -114,7 +114,11 @@ enum status MUST_CHECK consensus_open(struct consensus **consensus,
                                       const struct consensus_options *options, char *error,
                                       size_t error_size);
 
-/* Steps down, closes links and log; `done` is called on the loop when the memory is gone. */
+/*
+ * Steps down, closes links and log; `done` is called on the loop when the memory is gone. From the
+ * loop or from on_role, on_link and on_message, but not from on_apply, on_snapshot and on_restore,
+ * which raft calls in the middle of its work.
+ */
 void consensus_close(struct consensus *consensus, void (*done)(void *data), void *data);
 
 enum consensus_role consensus_role(const struct consensus *consensus);

@@ -266,6 +266,7 @@ static void connection_meant_for_another_node_is_refused(void **state)
     peers[2].port = peers[0].port; /* node 3 is looked for where node 1 listens */
     options.peers = peers;
     check_status(visit_node(trio, &options, 3), STATUS_FOREIGN);
+    assert_int_equal(trio_node(trio, 1)->copies, 0); /* refused on both sides */
     trio_close(trio);
 }
 
