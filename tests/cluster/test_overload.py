@@ -7,6 +7,7 @@ from cluster import slow
 from harness import case
 
 WINDOW = 1024  # unanswered requests of one connection
+CURRENCIES_MAX = 4096
 
 
 @case(60)
@@ -57,6 +58,22 @@ async def a_configured_window_is_kept(run):
     assert codes == ["overloaded"] * 2 + ["read_timeout"] * 4, codes
     # Others have windows of their own, and this one is free again.
     assert (await client.call("ledger.info"))["seq"] == seq
+
+
+@case(90)
+async def currencies_have_a_bound(run):
+    """Their totals are kept in memory: 4,096 of them, then too_many_currencies."""
+    cluster = await run.started()
+    client = await run.client(cluster, 1)
+    codes = [f"C{number:04d}" for number in range(CURRENCIES_MAX)]
+    replies = await pipelined(client, "currency.create",
+                              [{"code": code, "scale": 2} for code in codes])
+    assert all("result" in reply for reply in replies)
+    await client.refused("currency.create", {"code": "MORE", "scale": 2}, "too_many_currencies",
+                         number=-32010, recorded=False)
+    again = await client.call("currency.create", {"code": codes[-1], "scale": 2})
+    assert again["replayed"] is True, again
+    await check_cluster(cluster)
 
 
 @case(60)
