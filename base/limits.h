@@ -150,6 +150,8 @@ enum {
     COMMIT_PERIOD_MS = 250,               /* LMDB commits at least so often under load */
     COMMIT_SCAN_MS = 5,                   /* a waiting scan brings the commit forward to this */
     COMMIT_ENTRY_BYTES_MAX = 8 * 1024 * 1024, /* entries applied in one transaction (dirty pages) */
+    STORE_READERS_MAX = WORKERS_MAX + 16, /* a scan on each worker, the transfer, tools */
+    RECORD_BYTES_MAX = 32 * 1024,         /* 64 legs with texts, metadata, 128 sides of 49 bytes */
     READER_AGE_MS_MAX = 1000,             /* a read transaction is never held longer */
     DISK_RESERVE_BYTES = 256 * 1024 * 1024 /* below it payments are refused (storage_full) */
 };

@@ -18,6 +18,11 @@ enum {
         64 + REFERENCE_BYTES_MAX + METADATA_BYTES_MAX + LEGS_MAX * (int)FORM_LEG_BYTES_MAX
 };
 
+/* A balance takes up to 19 bytes, the three numbers up to 10 each; the head less than 64. */
+enum { SIDE_BYTES_MAX = 49 };
+static_assert(FORM_BYTES_MAX + 2 * LEGS_MAX * SIDE_BYTES_MAX + 64 <= RECORD_BYTES_MAX,
+              "every record fits its buffer");
+
 /* A seq as its distance from the record's own: 0 for none, else 1 + distance. */
 static void distance_write(struct buffer *out, uint64_t seq, uint64_t earlier_seq)
 {

@@ -18,9 +18,6 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "keys are little-endian
 
 enum { STORE_FORMAT_VERSION = 1, STORE_FILE_MODE = 0600 };
 
-/* A scan on each worker at once, and the ledger's, the transfer's and a person's own. */
-enum { STORE_READERS_MAX = WORKERS_MAX + 16 };
-
 static const char store_format_key[] = "format";
 static const char store_position_key[] = "position";
 

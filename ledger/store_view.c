@@ -10,9 +10,6 @@
 
 #include <string.h>
 
-/* Longer than the longest record: form (ledger/record.c), 128 sides of at most 49 bytes, head. */
-enum { RECORD_BYTES_MAX = 32 * 1024 };
-
 static struct store_view *store_view_of(struct view *view)
 {
     return CONTAINER_OF(view, struct store_view, view);

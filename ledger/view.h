@@ -1,7 +1,7 @@
 /*
- * The state that ledger_execute sees and changes, behind functions: LMDB (store_view), or an overlay
- * over another view (entries in flight on the leader; the trial run of an atomic batch). The same
- * rules run on both, so that what was verified is what is applied.
+ * The state that ledger_execute sees and changes, behind functions: LMDB (store_view), or an
+ * overlay over another view (entries in flight on the leader; the trial run of an atomic batch).
+ * The same rules run on both, so that what was verified is what is applied.
  *
  * An operating error inside (a disk, no memory) is remembered in ->error, the first one stays, and
  * the functions then answer "absent"; whoever executed an entry checks it once at the end and stops
@@ -39,7 +39,7 @@ struct decision {
     uint32_t leg;
     i128 available; /* insufficient_funds */
     u128 needed;
-    uint32_t sides_count;               /* 2 * legs when posted, else 0 */
+    uint32_t sides_count;                  /* 2 * legs when posted, else 0 */
     struct entry_side sides[2 * LEGS_MAX]; /* leg 0 debit, leg 0 credit, leg 1 debit ... */
 };
 
