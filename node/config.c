@@ -57,7 +57,7 @@ static void silent(cfg_t *cfg, const char *format, va_list arguments)
 
 #define STRING(name, fallback)           CFG_STR(#name, fallback, CFGF_NONE),
 #define NUMBER(name, fallback, min, max) CFG_INT(#name, fallback, CFGF_NONE),
-#define SWITCH(name, fallback)           CFG_BOOL(#name, (fallback) ? cfg_true : cfg_false, CFGF_NONE),
+#define SWITCH(name, fallback)           CFG_BOOL(#name, (cfg_bool_t)(fallback), CFGF_NONE),
 #define LIST(name)                       CFG_STR_LIST(#name, NULL, CFGF_NONE),
 
 static enum status values_open(cfg_t **values, const char *text)
