@@ -133,10 +133,11 @@ static int decimals_of(struct text text)
 {
     enum { DOT_AT = 19, DECIMALS_MAX = 9 };
     size_t size = text.size - DOT_AT - 1;
+    assert(size <= 1 + DECIMALS_MAX); /* time_parse refuses longer texts */
     if (size == 0) {
         return 0;
     }
-    if (text.data[DOT_AT] != '.' || size < 2 || size > 1 + DECIMALS_MAX) {
+    if (text.data[DOT_AT] != '.' || size < 2) {
         return -1;
     }
     int value = digits_at(text, DOT_AT + 1, size - 1);

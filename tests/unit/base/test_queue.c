@@ -35,10 +35,14 @@ static void test_items_come_in_order_with_their_weight(void **state)
     assert_int_equal(queue_pop_all(&queue, &taken), 3);
     assert_int_equal(queue_count(&queue), 0);
     assert_int_equal(queue_bytes(&queue), 0);
-    for (uint32_t i = 0; i < 3; i++) {
-        struct item *item = CONTAINER_OF(list_pop(&taken), struct item, node);
-        assert_int_equal(item->number, i);
+    uint32_t number = 0;
+    LIST_FOREACH(node, &taken)
+    {
+        assert_int_equal(CONTAINER_OF(node, struct item, node)->number, number);
+        number++;
     }
+    assert_int_equal(number, 3);
+    list_init(&taken);
     assert_int_equal(queue_pop_all(&queue, &taken), 0);
     queue_deinit(&queue);
 }

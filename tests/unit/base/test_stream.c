@@ -6,6 +6,8 @@
 #include "tests/support/check.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -31,6 +33,7 @@ struct end {
     size_t pause_after;   /* pauses in on_data once so much has come; 0: never */
     bool close_in_data;   /* closes inside on_data */
     bool close_in_open;
+    bool pause_in_open;
     bool echo;
     size_t send_left; /* pumped through on_drain */
     uint64_t send_state, receive_state;
@@ -82,6 +85,9 @@ static void end_open(struct stream *stream, void *data)
         check_ok(stream_write(stream, end->greeting, strlen(end->greeting)));
     }
     end_pump(end);
+    if (end->pause_in_open) {
+        stream_pause(stream);
+    }
     if (end->close_in_open) {
         stream_close(stream, STATUS_CLOSED, 0);
         stream_close(stream, STATUS_IO, 0);
@@ -346,15 +352,76 @@ static void test_ipv6_and_addresses_in_brackets(void **state)
     close_both(world);
 }
 
-static void test_a_name_is_resolved_and_its_addresses_are_tried(void **state)
+static void test_a_name_is_resolved(void **state)
 {
     struct world *world = *state;
     struct stream_options options = options_of(world, &world->client);
     world->client.greeting = "name";
-    /* localhost is ::1 first on most machines, where nobody listens. */
     check_ok(stream_connect(&world->client.stream, "localhost", world->port, &options));
     run_until(world, world->server.received.size == 4);
     close_both(world);
+}
+
+/* Takes the place of libc's for the one name; the list is freed by libc's freeaddrinfo. */
+int getaddrinfo(const char *restrict name, const char *restrict service,
+                const struct addrinfo *restrict hints, struct addrinfo **restrict result)
+{
+    static const char *const addresses[] = {"::1", "127.0.0.3", "127.0.0.2", "127.0.0.1"};
+    if (strcmp(name, "four.test") != 0) {
+        int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+        void *symbol = dlsym(RTLD_NEXT, "getaddrinfo");
+        memcpy(&real, &symbol, sizeof real);
+        return real(name, service, hints, result);
+    }
+    struct addrinfo *list = NULL;
+    for (size_t i = ARRAY_COUNT(addresses); i-- > 0;) {
+        struct entry {
+            struct addrinfo info;
+            struct sockaddr_storage address;
+        } *entry = calloc(1, sizeof *entry);
+        assert_non_null(entry);
+        int port = (int)strtol(service, NULL, 10);
+        if (uv_ip4_addr(addresses[i], port, (struct sockaddr_in *)&entry->address) != 0) {
+            assert_int_equal(
+                uv_ip6_addr(addresses[i], port, (struct sockaddr_in6 *)&entry->address), 0);
+        }
+        entry->info.ai_family = entry->address.ss_family;
+        entry->info.ai_addr = (struct sockaddr *)&entry->address;
+        entry->info.ai_next = list;
+        list = &entry->info;
+    }
+    *result = list;
+    return 0;
+}
+
+static void test_all_addresses_of_a_name_are_tried(void **state)
+{
+    struct world *world = *state;
+    struct stream_options options = options_of(world, &world->client);
+    world->client.greeting = "name";
+    check_ok(stream_connect(&world->client.stream, "four.test", world->port, &options));
+    run_until(world, world->server.received.size == 4 || world->client.closed == 1);
+    assert_int_equal(world->server.received.size, 4);
+    assert_int_equal(strncmp(world->client.address, "127.0.0.1:", 10), 0);
+    close_both(world);
+}
+
+static void test_closing_between_two_addresses(void **state)
+{
+    struct world *world = *state;
+    struct stream_options options = options_of(world, &world->client);
+    for (int turns = 0; turns < 8; turns++) {
+        world->client.closed = 0;
+        check_ok(stream_connect(&world->client.stream, "four.test", 1, &options));
+        for (int i = 0; i < turns && world->client.closed == 0; i++) {
+            uv_run(&world->loop, UV_RUN_ONCE);
+        }
+        if (world->client.closed == 0) {
+            stream_close(world->client.stream, STATUS_TIMEOUT, 0);
+        }
+        run_until(world, world->client.closed == 1);
+        assert_int_equal(world->client.opened, 0);
+    }
 }
 
 static void test_hosts_that_can_not_be_are_refused_at_once(void **state)
@@ -514,7 +581,7 @@ static void test_big_tls_transfers_both_ways(void **state)
 }
 
 /* The reader pauses: the writer's queue fills to its bound and not beyond. */
-static void expect_bound(struct world *world)
+static void expect_bound(struct world *world, size_t overhead)
 {
     uint8_t piece[10000];
     memset(piece, 'p', sizeof piece);
@@ -525,7 +592,8 @@ static void expect_bound(struct world *world)
     for (int i = 0; i < 100000 && status != STATUS_FULL; i++) {
         status = stream_write(world->client.stream, piece, sizeof piece);
         sent += status == STATUS_OK ? sizeof piece : 0;
-        assert_true(stream_write_bytes(world->client.stream) <= WRITE_MAX + WRITE_MAX / 16);
+        /* Only TLS adds to what was written: 22 bytes to a record of 16 KiB. */
+        assert_true(stream_write_bytes(world->client.stream) <= WRITE_MAX + overhead);
         if (status == STATUS_FULL) {
             run_for(world, 50); /* the kernel takes some more */
             status = stream_write(world->client.stream, piece, sizeof piece);
@@ -551,18 +619,56 @@ static void expect_bound(struct world *world)
     assert_int_equal(world->server.received_total, sent + sizeof piece);
 }
 
+static void test_one_write_above_the_bound_is_refused_whole(void **state)
+{
+    struct world *world = *state;
+    uint8_t *bytes = calloc(1, WRITE_MAX + 1);
+    assert_non_null(bytes);
+    connect_client(world, NULL);
+    check_status(stream_write(world->client.stream, bytes, WRITE_MAX + 1), STATUS_FULL);
+    assert_int_equal(stream_write_bytes(world->client.stream), 0);
+    check_ok(stream_write(world->client.stream, bytes, WRITE_MAX));
+    check_status(stream_write(world->client.stream, bytes, 1), STATUS_FULL);
+    world->server.check_pattern = false;
+    run_until(world, world->server.received_total == WRITE_MAX);
+    free(bytes);
+    close_both(world);
+}
+
 static void test_the_write_queue_is_bounded(void **state)
 {
     struct world *world = *state;
     connect_client(world, NULL);
-    expect_bound(world);
+    expect_bound(world, 0);
 }
 
 static void test_the_write_queue_is_bounded_with_tls(void **state)
 {
     struct world *world = *state;
     struct tls_context *tls = connect_tls(world);
-    expect_bound(world);
+    expect_bound(world, WRITE_MAX / 256);
+    tls_context_close(tls);
+}
+
+static void test_a_pause_in_on_open_holds_back_what_came_along(void **state)
+{
+    struct world *world = *state;
+    world->server.pause_in_open = true;
+    struct tls_context *tls = connect_tls(world);
+    /* Leaves together with the end of the handshake. */
+    check_ok(stream_write(world->client.stream, "early", 5));
+    run_until(world, world->server.opened == 1 && world->client.drained == 1);
+    run_for(world, 30);
+    assert_int_equal(world->server.received.size, 0);
+    check_ok(stream_write(world->server.stream, "open", 4));
+    run_until(world, world->client.received.size == 4);
+    stream_resume(world->server.stream);
+    assert_int_equal(world->server.received.size, 0);
+    run_until(world, world->server.received.size == 5);
+    check_ok(stream_write(world->client.stream, " bird", 5));
+    run_until(world, world->server.received.size == 10);
+    assert_memory_equal(world->server.received.data, "early bird", 10);
+    close_both(world);
     tls_context_close(tls);
 }
 
@@ -601,7 +707,10 @@ static void expect_last_words(struct world *world)
     stream_close(world->server.stream, STATUS_LIMIT, 2000);
     assert_true(stream_closing(world->server.stream));
     check_status(stream_write(world->server.stream, "x", 1), STATUS_CLOSED);
+    uint64_t before_ms = uv_now(&world->loop);
     run_until(world, world->client.closed == 1 && world->server.closed == 1);
+    /* The other side's end is noticed; the time to linger is not used up. */
+    assert_true(uv_now(&world->loop) - before_ms < 1500);
     assert_int_equal(world->client.received.size, WRITE_MAX);
     check_status(world->client.reason, STATUS_CLOSED);
     check_status(world->server.reason, STATUS_LIMIT);
@@ -655,7 +764,9 @@ static void test_a_half_closed_peer_gets_what_is_queued(void **state)
     world->server.echo = true;
     assert_int_equal(write(raw, "question", 8), 8);
     assert_int_equal(shutdown(raw, SHUT_WR), 0);
+    uint64_t before_ms = uv_now(&world->loop);
     run_until(world, world->server.closed == 1);
+    assert_true(uv_now(&world->loop) - before_ms < STREAM_LINGER_MS / 2);
     check_status(world->server.reason, STATUS_CLOSED);
     char answer[16];
     assert_int_equal(read(raw, answer, sizeof answer), 8);
@@ -774,7 +885,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STREAM_TEST(test_plain_bytes_go_both_ways),
         STREAM_TEST(test_ipv6_and_addresses_in_brackets),
-        STREAM_TEST(test_a_name_is_resolved_and_its_addresses_are_tried),
+        STREAM_TEST(test_a_name_is_resolved),
+        STREAM_TEST(test_all_addresses_of_a_name_are_tried),
+        STREAM_TEST(test_closing_between_two_addresses),
         STREAM_TEST(test_hosts_that_can_not_be_are_refused_at_once),
         STREAM_TEST(test_an_unknown_name_ends_as_network),
         STREAM_TEST(test_closing_while_the_name_is_looked_up),
@@ -786,7 +899,9 @@ int main(void)
         STREAM_TEST(test_a_silent_client_times_out),
         STREAM_TEST(test_big_plain_transfers_both_ways),
         STREAM_TEST(test_big_tls_transfers_both_ways),
+        STREAM_TEST(test_one_write_above_the_bound_is_refused_whole),
         STREAM_TEST(test_the_write_queue_is_bounded),
+        STREAM_TEST(test_a_pause_in_on_open_holds_back_what_came_along),
         STREAM_TEST(test_the_write_queue_is_bounded_with_tls),
         STREAM_TEST(test_closing_inside_on_data_is_safe),
         STREAM_TEST(test_closing_inside_on_open_is_safe),
