@@ -2,6 +2,7 @@
  * The leader's half: what becomes of requests, entry by entry, and at the end of an epoch.
  */
 #include "base/check.h"
+#include "ledger/internal.h"
 #include "tests/support/check.h"
 #include "tests/support/ledger_driver.h"
 
@@ -553,6 +554,73 @@ static void a_full_batch_of_small_payments_fits(void **state)
     free(commands);
 }
 
+static void the_overlay_is_empty_when_nothing_is_in_flight(void **state)
+{
+    (void)state;
+    assert_true(overlay_empty(&driver.ledger->overlay));
+    const struct command command = make_payment(2, "alice", "bob", 1);
+    struct call *call = call_make(REQUEST_SINGLE, &command, 1);
+    driver_submit(&driver, call);
+    const struct ledger_entry *entry = driver_verify(&driver);
+    assert_false(overlay_empty(&driver.ledger->overlay));
+    (void)apply(entry);
+    assert_true(overlay_empty(&driver.ledger->overlay));
+    assert_true(overlay_empty(&driver.ledger->trial));
+    call_free(call);
+}
+
+static void a_full_overlay_waits_for_an_apply(void **state)
+{
+    (void)state;
+    struct call *calls[2];
+    const struct ledger_entry *first = NULL;
+    for (uint64_t i = 0; i < 2; i++) {
+        const struct command command = make_payment(2 + i, "alice", "bob", 1);
+        calls[i] = call_make(REQUEST_SINGLE, &command, 1);
+        driver_submit(&driver, calls[i]);
+        if (i == 0) {
+            first = driver_verify(&driver);
+            driver.ledger->overlay_full = true; /* as if a million accounts were touched */
+        }
+    }
+    assert_false(ledger_waiting(driver.ledger));
+    assert_null(driver_verify(&driver));
+    (void)apply(first);
+    assert_true(ledger_waiting(driver.ledger));
+    driver_settle(&driver);
+    assert_int_equal(item_code(calls[1], 0), CODE_OK);
+    call_free(calls[0]);
+    call_free(calls[1]);
+}
+
+static void the_log_leaves_out_the_accounts_own_currency(void **state)
+{
+    (void)state;
+    size_t sizes[2];
+    for (uint64_t i = 0; i < 2; i++) {
+        struct command command = make_payment(2 + i, "alice", "bob", 1);
+        if (i == 1) {
+            command.payment.legs[0].currency = TEXT("EUR");
+        }
+        struct call *call = call_make(REQUEST_SINGLE, &command, 1);
+        driver_submit(&driver, call);
+        const struct ledger_entry *entry = driver_verify(&driver);
+        struct entry_header header;
+        struct reader items;
+        struct entry_item item;
+        struct entry_command read;
+        struct text form;
+        check_ok(entry_read(entry->bytes.data, entry->bytes.size, &header, &items));
+        check_ok(entry_item_read(&items, &item));
+        check_ok(entry_command_read(&items, &read, &form));
+        assert_true(read.payment.legs[0].currency.number == 0);
+        sizes[i] = form.size;
+        (void)apply(entry);
+        call_free(call);
+    }
+    assert_true(sizes[0] == sizes[1]);
+}
+
 static void time_never_stands_still(void **state)
 {
     (void)state;
@@ -596,6 +664,9 @@ int main(void)
         TEST(an_entry_is_closed_before_a_batch_that_does_not_fit),
         TEST(a_batch_that_never_fits_is_refused_whole),
         TEST(a_full_batch_of_small_payments_fits),
+        TEST(the_overlay_is_empty_when_nothing_is_in_flight),
+        TEST(a_full_overlay_waits_for_an_apply),
+        TEST(the_log_leaves_out_the_accounts_own_currency),
         TEST(time_never_stands_still),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
