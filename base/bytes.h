@@ -1,7 +1,7 @@
 /*
  * Bytes in, bytes out. A reader is a bounded cursor over borrowed bytes; a buffer owns bytes that
- * grow up to a maximum given at init. Both remember the first failure, so that a codec is written as
- * a straight list of calls and checked once at its end.
+ * grow up to a maximum given at init. Both remember the first failure, so that a codec is written
+ * as a straight list of calls and checked once at its end.
  *
  * All integers are little-endian; varint is LEB128 (7 bits a byte, least significant first), and
  * only its shortest form is accepted, so that equal values have equal bytes.

@@ -1,6 +1,6 @@
 /*
- * Intrusive doubly linked list: a node sits inside the struct that is listed, so membership costs no
- * memory and removal no search. The list itself is a node whose neighbours are first and last.
+ * Intrusive doubly linked list: a node sits inside the struct that is listed, so membership costs
+ * no memory and removal no search. The list itself is a node whose neighbours are first and last.
  */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H

@@ -1,12 +1,13 @@
 /*
  * One TCP connection on a libuv loop, plain or TLS, for one loop thread.
  *
- * Life: stream_accept or stream_connect -> on_open (TLS handshake done) -> on_data ... -> stream_close
- * -> on_close, exactly once, after which the stream is freed. An error of the network or of TLS closes
- * the stream by itself; on_close then carries its status: STATUS_CLOSED (the other side ended in good
- * order), STATUS_NETWORK, STATUS_TLS, STATUS_TIMEOUT, STATUS_NO_MEMORY. on_open is left out where it
- * never opened. No callback runs inside a call of this door: all of them come from the loop, and may
- * call everything here.
+ * Life: stream_accept or stream_connect -> on_open (TLS handshake done) -> on_data ... ->
+ * stream_close
+ * -> on_close, exactly once, after which the stream is freed. An error of the network or of TLS
+ * closes the stream by itself; on_close then carries its status: STATUS_CLOSED (the other side
+ * ended in good order), STATUS_NETWORK, STATUS_TLS, STATUS_TIMEOUT, STATUS_NO_MEMORY. on_open is
+ * left out where it never opened. No callback runs inside a call of this door: all of them come
+ * from the loop, and may call everything here.
  *
  * With verify_peer a server's on_open comes after the client's certificate was verified. A client's
  * on_open may come before the server has judged: a refusal then follows as on_close(STATUS_TLS).
@@ -38,8 +39,8 @@ struct stream_callbacks {
 
 struct stream_options {
     uv_loop_t *loop;
-    struct tls_context *tls; /* NULL: plain TCP */
-    const char *tls_host;    /* client side, may be NULL */
+    struct tls_context *tls;  /* NULL: plain TCP */
+    const char *tls_host;     /* client side, may be NULL */
     size_t write_bytes_max;   /* at most TLS_BUFFER_BYTES_MAX */
     uint32_t open_timeout_ms; /* connect and handshake together; 0: none */
     uint32_t user_timeout_ms; /* TCP_USER_TIMEOUT; 0: the kernel's default */
@@ -55,15 +56,17 @@ enum status MUST_CHECK stream_accept(struct stream **stream, uv_stream_t *listen
                                      const struct stream_options *options);
 
 /*
- * Starts to connect to a numeric or named host (resolved on the loop's pool; its addresses are tried
- * in order). STATUS_INVALID (host or port), STATUS_NO_MEMORY, STATUS_TLS; all else comes by on_close.
+ * Starts to connect to a numeric or named host (resolved on the loop's pool; its addresses are
+ * tried in order). STATUS_INVALID (host or port), STATUS_NO_MEMORY, STATUS_TLS; all else comes by
+ * on_close.
  */
 enum status MUST_CHECK stream_connect(struct stream **stream, const char *host, uint16_t port,
                                       const struct stream_options *options);
 
 /*
  * Queues bytes (copied), also before on_open; they leave together right before the loop sleeps.
- * STATUS_FULL past the bound, STATUS_CLOSED while closing, STATUS_NO_MEMORY: nothing is queued then.
+ * STATUS_FULL past the bound, STATUS_CLOSED while closing, STATUS_NO_MEMORY: nothing is queued
+ * then.
  */
 enum status MUST_CHECK stream_write(struct stream *stream, const void *data, size_t size);
 

@@ -18,9 +18,9 @@ struct tls_options {
     const char *cert_path; /* own certificate chain; NULL for a client without one */
     const char *key_path;
     bool server;
-    bool verify_peer;      /* demand and verify the other side's certificate */
+    bool verify_peer; /* demand and verify the other side's certificate */
     bool tls13_only;
-    bool verify_host;      /* client: the certificate must name the host given to tls_open */
+    bool verify_host; /* client: the certificate must name the host given to tls_open */
 };
 
 /*
@@ -54,8 +54,8 @@ enum status MUST_CHECK tls_feed(struct tls *tls, const void *data, size_t size);
 enum status MUST_CHECK tls_read(struct tls *tls, struct buffer *plain);
 
 /*
- * Encrypts; before the handshake is done the bytes wait inside (bounded by the caller). STATUS_CLOSED
- * after tls_shutdown, STATUS_TLS where the engine is broken.
+ * Encrypts; before the handshake is done the bytes wait inside (bounded by the caller).
+ * STATUS_CLOSED after tls_shutdown, STATUS_TLS where the engine is broken.
  */
 enum status MUST_CHECK tls_write(struct tls *tls, const void *data, size_t size);
 
@@ -66,14 +66,14 @@ enum status MUST_CHECK tls_drain(struct tls *tls, struct buffer *out);
 void tls_shutdown(struct tls *tls);
 
 /*
- * A server's handshake is done when it has verified the client. A TLS 1.3 client is done one message
- * earlier: a server that refuses its certificate says so by an alert, after which tls_read gives
- * STATUS_TLS instead of data. Only data from the server proves that it accepted.
+ * A server's handshake is done when it has verified the client. A TLS 1.3 client is done one
+ * message earlier: a server that refuses its certificate says so by an alert, after which tls_read
+ * gives STATUS_TLS instead of data. Only data from the server proves that it accepted.
  */
 bool tls_handshake_done(const struct tls *tls);
 /*
- * The n of "urn:payledger:node:n" in the peer's verified certificate; 0 where there is none, or more
- * than one, and where verify_peer was not set.
+ * The n of "urn:payledger:node:n" in the peer's verified certificate; 0 where there is none, or
+ * more than one, and where verify_peer was not set.
  */
 uint32_t tls_peer_node(const struct tls *tls);
 /* Why it broke: one sentence, valid until the next call. */
