@@ -1,7 +1,7 @@
 /*
- * The status page of GET /: page.html, embedded at build time. One document without foreign parts. It
- * asks the node by POST /v1 every second and shows texts only (textContent), so that no name of an
- * account or a cluster can become markup; amounts stay strings.
+ * The status page of GET /: page.html, embedded at build time. One document without foreign parts.
+ * It asks the node by POST /v1 every second and shows texts only (textContent), so that no name of
+ * an account or a cluster can become markup; amounts stay strings.
  */
 #include "gateway/render.h"
 

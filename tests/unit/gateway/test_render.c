@@ -551,37 +551,6 @@ static void status_is_shown_at_once(void **state)
     }
 }
 
-static void the_document_names_every_method_and_code(void **state)
-{
-    (void)state;
-    begin("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"rpc.discover\"}");
-    render_immediate(&request, NULL, &out);
-    const struct value *root = NULL;
-    struct failure failure;
-    struct reply reply;
-    struct text text = {(const char *)out.data, out.size};
-    assert_int_equal(message_parse(reader, text, &root, &failure), CODE_OK);
-    assert_true(reply_read(root, &reply));
-    const struct value *methods = value_member(reply.result, "methods");
-    assert_int_equal(value_count(methods), METHOD_COUNT);
-    const struct value *components = value_member(reply.result, "components");
-    uint32_t count = 0;
-    (void)code_table(&count);
-    assert_int_equal(value_count(value_member(components, "errors")), count);
-}
-
-static void the_page_is_whole(void **state)
-{
-    (void)state;
-    struct text page = page_text();
-    assert_memory_equal(page.data, "<!DOCTYPE html>", 15);
-    assert_memory_equal(page.data + page.size - 8, "</html>\n", 8);
-    /* Nothing from elsewhere, and no markup made from texts. */
-    assert_null(memmem(page.data, page.size, "http://", sizeof "http://" - 1));
-    assert_null(memmem(page.data, page.size, "https://", sizeof "https://" - 1));
-    assert_null(memmem(page.data, page.size, "innerHTML", sizeof "innerHTML" - 1));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -603,8 +572,6 @@ int main(void)
         cmocka_unit_test(refused_payments_show_their_error),
         cmocka_unit_test(totals_and_digests_are_shown),
         cmocka_unit_test(status_is_shown_at_once),
-        cmocka_unit_test(the_document_names_every_method_and_code),
-        cmocka_unit_test(the_page_is_whole),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
