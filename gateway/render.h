@@ -23,8 +23,8 @@ void render_immediate(const struct rpc_request *request, const struct gateway_ba
 /*
  * The answer of a call: outcomes for CALL_EXECUTE, an answer form for CALL_READ and CALL_SCAN
  * (whose answer the worker has put into call->answer by ledger_scan). call->code != CODE_OK gives
- * an error. Damaged bytes give `internal`. Returns false where the reply is an error (for
- * counting).
+ * an error. Damaged bytes give `unknown` (what was executed may stand in the ledger), of a read
+ * `internal`. Returns false where the reply is an error (for counting).
  */
 bool render_answer(const struct rpc_request *request, const struct call *call, struct buffer *out);
 
