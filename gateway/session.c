@@ -320,7 +320,7 @@ static void session_account(struct session *session)
     worker->input_bytes += held;
     worker->input_bytes -= session->held_bytes;
     session->held_bytes = held;
-    if (worker->input_bytes > WORKER_INPUT_BYTES_MAX && held > SESSION_INPUT_BYTES_FREE) {
+    if (worker->input_bytes > worker->input_bytes_max && held > SESSION_INPUT_BYTES_FREE) {
         session_end(session, WEBSOCKET_TRY_LATER, "too much is being received");
     }
 }

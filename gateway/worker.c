@@ -242,6 +242,7 @@ enum status worker_open(struct gateway_worker *worker, const struct gateway_opti
         .tls = tls,
         .page_policy = page_policy,
         .sessions_max = SESSIONS_PER_WORKER_MAX,
+        .input_bytes_max = WORKER_INPUT_BYTES_MAX,
         .listener_fd = fd,
     };
     list_init(&worker->sessions);

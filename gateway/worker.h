@@ -38,6 +38,7 @@ struct gateway_worker {
     struct tls_context *tls; /* borrowed; NULL: plain */
     const char *page_policy; /* Content-Security-Policy of the page; borrowed */
     uint32_t sessions_max;
+    uint64_t input_bytes_max;
     int listener_fd; /* bound; the loop takes it over; -1 afterwards */
     pthread_t thread;
     bool thread_started;

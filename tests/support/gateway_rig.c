@@ -204,6 +204,7 @@ struct rig *rig_open(void)
     rig->times = session_times_default;
     rig->times.sweep_ms = 20;
     rig->sessions_max = SESSIONS_PER_WORKER_MAX;
+    rig->input_bytes_max = WORKER_INPUT_BYTES_MAX;
     rig->options = (struct gateway_options){
         .host = "127.0.0.1",
         .workers = 1,
@@ -246,6 +247,7 @@ void rig_start(struct rig *rig)
     check_ok(worker_open(&rig->worker, &rig->options, rig->server_tls, rig->page_policy, fd));
     rig->worker.times = &rig->times;
     rig->worker.sessions_max = rig->sessions_max;
+    rig->worker.input_bytes_max = rig->input_bytes_max;
     check_ok(worker_start(&rig->worker));
 }
 

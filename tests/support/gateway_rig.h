@@ -45,6 +45,7 @@ struct rig {
     struct gateway_options options;
     struct session_times times;
     uint32_t sessions_max;
+    uint64_t input_bytes_max;
     char page_policy[ROUTE_POLICY_BYTES];
     struct gateway_worker worker;
     uint16_t port;

@@ -139,6 +139,35 @@ static void test_too_many_connections_are_told_so(void **state)
     rig_close(rig);
 }
 
+/* Many large messages that never end would fill the memory; small ones are not to blame. */
+static void test_unfinished_messages_are_bounded_together(void **state)
+{
+    (void)state;
+    enum { COUNT = 8 };
+    static uint8_t zeros[1024 * 1024];
+    struct rig *rig = rig_open();
+    rig->input_bytes_max = 6 * 1024 * 1024;
+    rig_start(rig);
+    struct peer small;
+    struct peer peers[COUNT];
+    peer_open_websocket(&small, rig->port, NULL);
+    peer_send(&small, "\x81\xff\0\0\0\0\0\x20\0\0zzzzbegun", 19);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        peer_open_websocket(&peers[i], rig->port, NULL);
+        peer_send(&peers[i], "\x81\xff\0\0\0\0\0\x20\0\0zzzz", 14);
+        peer_send(&peers[i], zeros, sizeof zeros);
+    }
+    uint32_t refused_count = 0;
+    for (uint32_t i = 0; i < COUNT; i++) {
+        refused_count += peer_close_code(&peers[i], 200) == WEBSOCKET_TRY_LATER;
+        peer_close(&peers[i]);
+    }
+    assert_true(refused_count > 0 && refused_count < COUNT);
+    assert_int_equal(peer_close_code(&small, 50), WEBSOCKET_BROKEN);
+    peer_close(&small);
+    rig_close(rig);
+}
+
 static void test_scans_run_on_the_worker(void **state)
 {
     (void)state;
@@ -246,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_the_end_is_announced),
         cmocka_unit_test(test_drained_workers_let_answers_out_and_nobody_in),
         cmocka_unit_test(test_too_many_connections_are_told_so),
+        cmocka_unit_test(test_unfinished_messages_are_bounded_together),
         cmocka_unit_test(test_scans_run_on_the_worker),
         cmocka_unit_test(test_works_the_same_over_tls),
         cmocka_unit_test(test_an_idle_session_holds_little_memory),
