@@ -30,7 +30,7 @@ struct consensus *consensus_of(const struct raft_io *io)
 
 enum consensus_role consensus_role(const struct consensus *consensus)
 {
-    int state = raft_state(consensus->raft);
+    enum raft_state state = raft_state(consensus->raft);
     if (state == RAFT_LEADER) {
         return ROLE_LEADER;
     }

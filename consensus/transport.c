@@ -112,7 +112,7 @@ static void incoming_hand_over(struct incoming *incoming, const struct handshake
         transport->on_copy(transport->data, hello->from, stream);
         break;
     default:
-        assert(!"a kind that handshake_decode refuses");
+        assert(false); /* handshake_decode refuses other kinds */
     }
 }
 
