@@ -95,6 +95,56 @@ static void test_metrics_are_prometheus_text(void **state)
     rig_close(rig);
 }
 
+/* A ledger that knows one currency, on disk. */
+static struct ledger *ledger_make(const char *dir, struct metrics *metrics)
+{
+    char error[256] = "";
+    struct ledger *ledger = NULL;
+    const struct ledger_options options = {
+        .path = dir, .map_bytes = 64 * 1024 * 1024, .metrics = metrics};
+    check_ok(ledger_open(&ledger, &options, error, sizeof error));
+    struct buffer bytes;
+    buffer_init(&bytes, 4096);
+    const struct command command = {.kind = COMMAND_CURRENCY_CREATE,
+                                    .currency_create = {.code = TEXT("EUR"), .scale = 2}};
+    request_write_head(&bytes, REQUEST_SINGLE, 1);
+    command_write(&bytes, &command);
+    struct ledger_request request = {
+        .bytes = {.data = (const char *)bytes.data, .size = bytes.size}};
+    struct list answered;
+    list_init(&answered);
+    struct ledger_entry *entry = NULL;
+    struct applied applied = {0};
+    ledger_epoch_begin(ledger, 1, 1);
+    ledger_submit(ledger, &request, &answered);
+    check_ok(ledger_verify(ledger, INT64_C(1700000000000000000), &entry, &answered));
+    assert_non_null(entry);
+    entry->proposed = true;
+    check_ok(ledger_apply(ledger, 1, entry->bytes.data, entry->bytes.size, &applied, &answered));
+    check_ok(ledger_commit(ledger));
+    assert_int_equal(request.code, CODE_OK);
+    buffer_deinit(&request.outcomes);
+    buffer_deinit(&bytes);
+    return ledger;
+}
+
+static void test_metrics_say_whether_each_currency_balances(void **state)
+{
+    (void)state;
+    char *dir = test_dir_make();
+    struct rig *rig = rig_open();
+    struct ledger *ledger = ledger_make(dir, &rig->metrics);
+    rig->options.ledger = ledger;
+    rig_start(rig);
+    const char *text = request_once(rig, "GET /metrics" END, 200);
+    check_contains(text, "# TYPE payledger_currency_balanced gauge\n");
+    check_contains(text, "payledger_currency_balanced{currency=\"EUR\"} 1\n");
+    check_contains(text, "payledger_currency_accounts{currency=\"EUR\"} 0\n");
+    rig_close(rig);
+    ledger_close(ledger);
+    test_dir_remove(dir);
+}
+
 static void test_the_page_may_run_nothing_but_its_own(void **state)
 {
     (void)state;
@@ -122,6 +172,7 @@ int main(void)
         cmocka_unit_test(test_no_page_of_another_host_may_pay),
         cmocka_unit_test(test_paths_and_methods),
         cmocka_unit_test(test_metrics_are_prometheus_text),
+        cmocka_unit_test(test_metrics_say_whether_each_currency_balances),
         cmocka_unit_test(test_the_page_may_run_nothing_but_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
