@@ -1,7 +1,6 @@
 /*
  * Outcomes of a request's commands, in the order of the commands, and the end of a request. They
- * are read back from the store that has just applied the entry, so that an answer says what is
- * recorded.
+ * are made from the store that has just executed the command.
  */
 #include "ledger/internal.h"
 
@@ -77,51 +76,68 @@ static enum status answer_account(struct ledger *ledger, const struct item *item
     return STATUS_OK;
 }
 
-/* Held and available of each row, which follow the sides in the order of first appearance. */
-static enum status complete_rows(struct ledger *ledger, const struct decision *decision,
-                                 struct outcome *outcome)
+/*
+ * One row for each account that took part, in the order of first appearance. The rows borrow the
+ * ids of `accounts`.
+ */
+static enum status fill_rows(struct view *view, const struct decision *decision,
+                             struct account accounts[OUTCOME_ROWS_MAX], struct outcome *outcome)
 {
-    struct view *view = &ledger->store_view.view;
-    uint64_t numbers[OUTCOME_ROWS_MAX];
     uint32_t count = 0;
     for (uint32_t side = 0; side < decision->sides_count; side++) {
         const uint64_t number = decision->sides[side].account;
         uint32_t row = 0;
-        while (row < count && numbers[row] != number) {
+        while (row < count && accounts[row].number != number) {
             row++;
         }
         if (row < count) {
             continue;
         }
-        numbers[count] = number;
-        count++;
-        struct account account;
-        if (!view->functions->account_get(view, number, &account)) {
+        struct account *account = &accounts[count];
+        if (!view->functions->account_get(view, number, account)) {
             return view->error != STATUS_OK ? view->error : STATUS_CORRUPT;
         }
-        assert(outcome->rows[row].posted == account_posted(&account));
-        outcome->rows[row].has_rest = true;
-        outcome->rows[row].unlimited = account.overdraft_kind == OVERDRAFT_UNLIMITED;
-        outcome->rows[row].held = account_held(&account);
-        outcome->rows[row].available =
-            outcome->rows[row].unlimited ? 0 : account_available(&account);
+        const bool unlimited = account->overdraft_kind == OVERDRAFT_UNLIMITED;
+        outcome->rows[count] =
+            (struct outcome_row){.account = {.data = account->id, .size = account->id_size},
+                                 .posted = account_posted(account),
+                                 .has_rest = true,
+                                 .unlimited = unlimited,
+                                 .held = account_held(account),
+                                 .available = unlimited ? 0 : account_available(account)};
+        count++;
     }
-    assert(count == outcome->rows_count);
+    outcome->rows_count = count;
     return STATUS_OK;
 }
 
-static enum status answer_payment(struct ledger *ledger, const struct item *item,
-                                  const struct decision *decision)
+static enum status answer_posted(struct ledger *ledger, const struct item *item,
+                                 const struct decision *decision)
 {
+    struct account accounts[OUTCOME_ROWS_MAX];
     struct outcome outcome;
-    enum status status = read_outcome(ledger->txn, decision->seq, item->short_form, &outcome);
-    if (status == STATUS_OK) {
-        outcome.replayed = false;
-        status = complete_rows(ledger, decision, &outcome);
-    }
+    outcome_begin(&outcome, item);
+    outcome.seq = decision->seq;
+    outcome.term = decision->term;
+    outcome.time_ns = decision->time_ns;
+    const enum status status = fill_rows(&ledger->store_view.view, decision, accounts, &outcome);
     if (status != STATUS_OK) {
         return status;
     }
+    outcome_add(item->request, &outcome);
+    return STATUS_OK;
+}
+
+/* As recorded: the record knows the names that a refusal is about. */
+static enum status answer_refused(struct ledger *ledger, const struct item *item,
+                                  const struct decision *decision)
+{
+    struct outcome outcome;
+    const enum status status = read_outcome(ledger->txn, decision->seq, item->short_form, &outcome);
+    if (status != STATUS_OK) {
+        return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status;
+    }
+    outcome.replayed = false;
     outcome_add(item->request, &outcome);
     return STATUS_OK;
 }
@@ -135,7 +151,8 @@ enum status answer_executed(struct ledger *ledger, const struct item *item,
         return view->error;
     }
     if (decision->kind == COMMAND_PAYMENT) {
-        return answer_payment(ledger, item, decision);
+        return decision->code == CODE_OK ? answer_posted(ledger, item, decision)
+                                         : answer_refused(ledger, item, decision);
     }
     if (decision->code == CODE_OK) {
         /* The newest one: numbers are dense. */

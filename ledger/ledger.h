@@ -27,7 +27,7 @@ struct ledger_options {
 
 enum status MUST_CHECK ledger_open(struct ledger **ledger, const struct ledger_options *options,
                                    char *error, size_t error_size);
-/* Drops what was not committed (raft replays it). */
+/* Drops what was not committed (raft replays it). No epoch may be running. */
 void ledger_close(struct ledger *ledger);
 
 /* The applied position, uncommitted effects included; and the durable one. */

@@ -554,6 +554,26 @@ static void a_full_batch_of_small_payments_fits(void **state)
     free(commands);
 }
 
+static void a_currency_too_many_is_refused_unrecorded(void **state)
+{
+    (void)state;
+    static char codes[CURRENCIES_MAX][CURRENCY_CODE_BYTES_MAX + 1];
+    struct command *commands = calloc(CURRENCIES_MAX, sizeof(*commands));
+    assert_non_null(commands);
+    for (uint32_t i = 0; i < CURRENCIES_MAX; i++) {
+        (void)snprintf(codes[i], sizeof(codes[i]), "C%u", i);
+        commands[i] = make_currency(codes[i], 0);
+    }
+    const uint64_t before = seq();
+    struct call *call = call_make(REQUEST_INDEPENDENT, commands, CURRENCIES_MAX);
+    driver_call(&driver, call);
+    assert_int_equal(item_code(call, CURRENCIES_MAX - 2), CODE_OK); /* EUR is there, too */
+    assert_int_equal(item_code(call, CURRENCIES_MAX - 1), CODE_TOO_MANY_CURRENCIES);
+    assert_true(seq() == before + CURRENCIES_MAX - 1);
+    call_free(call);
+    free(commands);
+}
+
 static void the_overlay_is_empty_when_nothing_is_in_flight(void **state)
 {
     (void)state;
@@ -664,6 +684,7 @@ int main(void)
         TEST(an_entry_is_closed_before_a_batch_that_does_not_fit),
         TEST(a_batch_that_never_fits_is_refused_whole),
         TEST(a_full_batch_of_small_payments_fits),
+        TEST(a_currency_too_many_is_refused_unrecorded),
         TEST(the_overlay_is_empty_when_nothing_is_in_flight),
         TEST(a_full_overlay_waits_for_an_apply),
         TEST(the_log_leaves_out_the_accounts_own_currency),
