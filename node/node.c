@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static const char *const PART = "node";
@@ -523,10 +524,24 @@ static enum exit_status node_start_and_run(struct node *node)
     return EXIT_DONE;
 }
 
+/* Each client is a descriptor: as many as the system lets this process have. */
+static void descriptors_raise(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) {
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        log_warn(PART, "the limit of open files stays low");
+    }
+}
+
 enum exit_status node_run(const struct config *config, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN);
     static struct node node; /* one process, one node; too large for the stack */
+    descriptors_raise();
     node_init(&node, config, argv);
     char error[DATADIR_ERROR_BYTES];
     enum status status = datadir_open(&node.dir, config, error, sizeof(error));
