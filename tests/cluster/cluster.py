@@ -104,7 +104,7 @@ class Cluster:
         self.top = top
         self.name = name
         self.node_lines = node_lines or {}
-        self.dir = tempfile.mkdtemp(prefix="payledger-test-", dir="/tmp")
+        self.dir = tempfile.mkdtemp(prefix="payledger-cluster-", dir="/tmp")
         self.config = os.path.join(self.dir, "cluster.conf")
         self.pki = os.path.join(self.dir, "pki")
         self._ssl = None

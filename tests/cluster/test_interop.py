@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 
 import websockets
+import websockets.exceptions
 
 from book import Book, posted
 from client import payment
@@ -123,7 +124,12 @@ class Browser:
 
     async def close(self):
         if self.socket is not None:
+            # By itself it takes its many processes with it; the kill below is for one that hangs.
+            with contextlib.suppress(asyncio.TimeoutError, websockets.exceptions.WebSocketException):
+                await self.command("Browser.close")
             await self.socket.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(5)
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, 9)

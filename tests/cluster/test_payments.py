@@ -3,6 +3,7 @@ import re
 
 from book import Book, fresh, fresh_currency, posted
 from client import balances, leg, legs_payment, new_id, payment
+from cluster import wait_until
 from harness import case
 
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$")
@@ -267,13 +268,18 @@ async def cluster_status(run):
     leader = await cluster.leader()
     for number in cluster.nodes:
         client = await run.client(cluster, number)
-        status = await client.call("cluster.status")
+
+        async def complete():
+            # Nodes tell each other their state ten times a second.
+            status = await client.call("cluster.status")
+            return status if all(
+                row["reachable"] is True and
+                row["role"] == ("leader" if row["id"] == leader else "follower")
+                for row in status["nodes"]) else None
+        status = await wait_until(f"the roles as node {number} sees them", 5, complete)
         assert status["leader"] == leader and type(status["term"]) is int, status
-        rows = {row["id"]: row for row in status["nodes"]}
-        assert rows.keys() == cluster.nodes.keys(), rows
-        for one, row in rows.items():
-            assert row["role"] == ("leader" if one == leader else "follower"), row
-            assert row["reachable"] is True and type(row["seq"]) is int, row
-            assert re.fullmatch(r"[0-9a-f]{64}", row["digest"]), row
+        assert {row["id"] for row in status["nodes"]} == cluster.nodes.keys(), status
+        for row in status["nodes"]:
+            assert type(row["seq"]) is int and re.fullmatch(r"[0-9a-f]{64}", row["digest"]), row
         counters = status["counters"]
         assert counters and all(type(value) is int for value in counters.values()), counters
