@@ -59,7 +59,7 @@ static const struct view_functions nothing_functions = {.account_find = no_accou
                                                         .payment_find = no_payment,
                                                         .reference_find = no_reference};
 
-void rig_open(struct rig *rig)
+void view_rig_open(struct view_rig *rig)
 {
     rig->nothing = (struct view){.functions = &nothing_functions};
     overlay_init(&rig->overlay, &rig->nothing);
@@ -70,13 +70,13 @@ void rig_open(struct rig *rig)
     buffer_init(&rig->form, ENTRY_BYTES_MAX);
 }
 
-void rig_close(struct rig *rig)
+void view_rig_close(struct view_rig *rig)
 {
     overlay_deinit(&rig->overlay);
     buffer_deinit(&rig->form);
 }
 
-enum code rig_do(struct rig *rig, const struct command *command)
+enum code view_rig_do(struct view_rig *rig, const struct command *command)
 {
     static struct entry_command entry;
     entry.kind = command->kind;
@@ -102,7 +102,7 @@ enum code rig_do(struct rig *rig, const struct command *command)
     return rig->decision.code;
 }
 
-struct account rig_account(struct rig *rig, const char *id)
+struct account view_rig_account(struct view_rig *rig, const char *id)
 {
     uint64_t number = 0;
     struct account account;
@@ -111,7 +111,7 @@ struct account rig_account(struct rig *rig, const char *id)
     return account;
 }
 
-struct currency rig_currency(struct rig *rig, const char *code)
+struct currency view_rig_currency(struct view_rig *rig, const char *code)
 {
     uint32_t number = 0;
     struct currency currency;

@@ -8,7 +8,7 @@
 #include "ledger/execute.h"
 #include "ledger/overlay.h"
 
-struct rig {
+struct view_rig {
     struct view nothing;
     struct overlay overlay;
     struct view *view; /* the overlay's */
@@ -18,14 +18,14 @@ struct rig {
     struct decision decision; /* of the newest command */
 };
 
-void rig_open(struct rig *rig);
-void rig_close(struct rig *rig);
+void view_rig_open(struct view_rig *rig);
+void view_rig_close(struct view_rig *rig);
 
 /* Executes a command in request form under the next seq and time. */
-enum code rig_do(struct rig *rig, const struct command *command);
+enum code view_rig_do(struct view_rig *rig, const struct command *command);
 
 /* The account of this id, which exists. */
-struct account rig_account(struct rig *rig, const char *id);
-struct currency rig_currency(struct rig *rig, const char *code);
+struct account view_rig_account(struct view_rig *rig, const char *id);
+struct currency view_rig_currency(struct view_rig *rig, const char *code);
 
 #endif

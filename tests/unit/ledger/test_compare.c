@@ -8,12 +8,12 @@
 
 #include <string.h>
 
-static struct rig rig;
+static struct view_rig rig;
 
 static int set_up(void **state)
 {
     (void)state;
-    rig_open(&rig);
+    view_rig_open(&rig);
     const struct command commands[] = {
         make_currency("EUR", 2),
         make_currency("USD", 2),
@@ -22,7 +22,7 @@ static int set_up(void **state)
         make_account("dora", "USD", true, -1),
     };
     for (uint32_t i = 0; i < ARRAY_COUNT(commands); i++) {
-        assert_int_equal(rig_do(&rig, &commands[i]), CODE_OK);
+        assert_int_equal(view_rig_do(&rig, &commands[i]), CODE_OK);
     }
     return 0;
 }
@@ -30,14 +30,14 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    rig_close(&rig);
+    view_rig_close(&rig);
     return 0;
 }
 
 /* Records `first`, then compares `second` with the record. */
 static struct difference compare(const struct command *first, const struct command *second)
 {
-    (void)rig_do(&rig, first);
+    (void)view_rig_do(&rig, first);
     struct payment_seen seen;
     assert_true(rig.view->functions->payment_find(rig.view, &first->payment.id, &seen));
     static struct entry_command recorded;
@@ -133,7 +133,7 @@ static void an_account_that_was_unknown_is_compared_by_its_id(void **state)
     struct command other = make_payment(500, "alice", "later", 5);
     assert_int_equal(compare(&first, &first).field, FIELD_NONE);
     const struct command open = make_account("late", "EUR", false, -1);
-    assert_int_equal(rig_do(&rig, &open), CODE_OK);
+    assert_int_equal(view_rig_do(&rig, &open), CODE_OK);
     struct payment_seen seen;
     assert_true(rig.view->functions->payment_find(rig.view, &first.payment.id, &seen));
     static struct entry_command recorded;
@@ -206,7 +206,7 @@ static void values_of_a_field_differ(void **state)
 static void operator_commands_in_the_order_of_their_fields(void **state)
 {
     (void)state;
-    const struct account bob = rig_account(&rig, "bob");
+    const struct account bob = view_rig_account(&rig, "bob");
     struct entry_account_open open;
     struct command command = make_account("bob", "EUR", false, 5);
     resolve_account_open(rig.view, &command.account_open, &open);
@@ -219,7 +219,7 @@ static void operator_commands_in_the_order_of_their_fields(void **state)
     assert_int_equal(compare_account_open(&open, &bob).field, FIELD_NORMAL);
     open.currency.number = 0;
     assert_int_equal(compare_account_open(&open, &bob).field, FIELD_CURRENCY);
-    const struct currency euro = rig_currency(&rig, "EUR");
+    const struct currency euro = view_rig_currency(&rig, "EUR");
     command = make_currency("EUR", 2);
     assert_int_equal(compare_currency_create(&command.currency_create, &euro).field, FIELD_NONE);
     command = make_currency("EUR", 3);

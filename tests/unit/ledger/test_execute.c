@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct rig rig;
+static struct view_rig rig;
 static uint64_t next_id;
 
 /* alice and bob (EUR, no overdraft), shop (EUR, limit 100), bank (EUR, unlimited), till (EUR,
@@ -21,7 +21,7 @@ static int set_up(void **state)
 {
     (void)state;
     next_id = 1;
-    rig_open(&rig);
+    view_rig_open(&rig);
     const struct command commands[] = {
         make_currency("EUR", 2),
         make_currency("USD", 2),
@@ -35,7 +35,7 @@ static int set_up(void **state)
         make_payment(1000000, "bank", "alice", 1000),
     };
     for (uint32_t i = 0; i < ARRAY_COUNT(commands); i++) {
-        assert_int_equal(rig_do(&rig, &commands[i]), CODE_OK);
+        assert_int_equal(view_rig_do(&rig, &commands[i]), CODE_OK);
     }
     return 0;
 }
@@ -43,20 +43,20 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    rig_close(&rig);
+    view_rig_close(&rig);
     return 0;
 }
 
 static enum code pay(const char *debit, const char *credit, u128 amount)
 {
     const struct command command = make_payment(next_id++, debit, credit, amount);
-    return rig_do(&rig, &command);
+    return view_rig_do(&rig, &command);
 }
 
 static enum code pay_legs(struct command *command)
 {
     command->payment.id = uuid_of(next_id++);
-    return rig_do(&rig, command);
+    return view_rig_do(&rig, command);
 }
 
 static void expect(enum code code, enum code wanted, enum field field, uint32_t leg)
@@ -70,17 +70,17 @@ static void expect(enum code code, enum code wanted, enum field field, uint32_t 
 
 static i128 posted(const char *id)
 {
-    const struct account account = rig_account(&rig, id);
+    const struct account account = view_rig_account(&rig, id);
     return account_posted(&account);
 }
 
 static void a_payment_moves_money_and_totals(void **state)
 {
     (void)state;
-    const struct currency before = rig_currency(&rig, "EUR");
+    const struct currency before = view_rig_currency(&rig, "EUR");
     expect(pay("alice", "bob", 300), CODE_OK, FIELD_NONE, 0);
     assert_true(posted("alice") == 700 && posted("bob") == 300);
-    const struct currency after = rig_currency(&rig, "EUR");
+    const struct currency after = view_rig_currency(&rig, "EUR");
     assert_true(after.debits_posted == before.debits_posted + 300);
     assert_true(after.credits_posted == before.credits_posted + 300);
     assert_int_equal(rig.decision.sides_count, 2);
@@ -92,10 +92,10 @@ static void a_payment_moves_money_and_totals(void **state)
 static void a_refusal_moves_nothing_and_is_recorded(void **state)
 {
     (void)state;
-    const struct account before = rig_account(&rig, "alice");
+    const struct account before = view_rig_account(&rig, "alice");
     expect(pay("alice", "bob", 1001), CODE_INSUFFICIENT_FUNDS, FIELD_DEBIT, 0);
     assert_true(rig.decision.available == 1000 && rig.decision.needed == 1001);
-    const struct account after = rig_account(&rig, "alice");
+    const struct account after = view_rig_account(&rig, "alice");
     assert_memory_equal(&before, &after, sizeof(before));
     struct payment_seen seen;
     const struct uuid id = uuid_of(next_id - 1);
@@ -155,7 +155,7 @@ static void the_first_side_that_is_short_is_named(void **state)
 static void a_limit_binds_only_accounts_that_fall(void **state)
 {
     (void)state;
-    struct account account = rig_account(&rig, "bob");
+    struct account account = view_rig_account(&rig, "bob");
     account.debits_posted = 500; /* far below its limit, however it came there */
     rig.view->functions->account_put(rig.view, &account);
     expect(pay("alice", "bob", 10), CODE_OK, FIELD_NONE, 0);
@@ -181,9 +181,9 @@ static void several_currencies_in_one_payment(void **state)
     struct command command = make_payment(0, "alice", "bank", 100);
     add_leg(&command, "dora", "usd", 110);
     expect(pay_legs(&command), CODE_OK, FIELD_NONE, 0);
-    assert_true(rig_currency(&rig, "USD").debits_posted == 110);
-    assert_true(rig_currency(&rig, "USD").credits_posted == 110);
-    assert_true(rig_currency(&rig, "EUR").debits_posted == 1100);
+    assert_true(view_rig_currency(&rig, "USD").debits_posted == 110);
+    assert_true(view_rig_currency(&rig, "USD").credits_posted == 110);
+    assert_true(view_rig_currency(&rig, "EUR").debits_posted == 1100);
 }
 
 static void unknown_accounts(void **state)
@@ -268,7 +268,7 @@ static void overflow_names_the_leg_and_never_wraps(void **state)
 static void posted_and_held_together_stay_below_the_limit(void **state)
 {
     (void)state;
-    struct account account = rig_account(&rig, "usd");
+    struct account account = view_rig_account(&rig, "usd");
     account.credits_held = AMOUNT_LIMIT - 10;
     rig.view->functions->account_put(rig.view, &account);
     expect(pay("dora", "usd", 10), CODE_OVERFLOW, FIELD_AMOUNT, 0);
@@ -278,7 +278,7 @@ static void posted_and_held_together_stay_below_the_limit(void **state)
 static void outgoing_holds_are_not_available(void **state)
 {
     (void)state;
-    struct account account = rig_account(&rig, "alice");
+    struct account account = view_rig_account(&rig, "alice");
     account.debits_held = 400;
     account.credits_held = 900; /* incoming ones never raise it */
     rig.view->functions->account_put(rig.view, &account);
@@ -291,17 +291,17 @@ static void operator_commands(void **state)
 {
     (void)state;
     struct command command = make_currency("EUR", 2);
-    expect(rig_do(&rig, &command), CODE_ALREADY_EXISTS, FIELD_CODE, 0);
+    expect(view_rig_do(&rig, &command), CODE_ALREADY_EXISTS, FIELD_CODE, 0);
     command = make_account("alice", "EUR", false, 0);
-    expect(rig_do(&rig, &command), CODE_ALREADY_EXISTS, FIELD_ID, 0);
+    expect(view_rig_do(&rig, &command), CODE_ALREADY_EXISTS, FIELD_ID, 0);
     command = make_account("new", "XYZ", false, 0);
-    expect(rig_do(&rig, &command), CODE_CURRENCY_NOT_FOUND, FIELD_CURRENCY, 0);
+    expect(view_rig_do(&rig, &command), CODE_CURRENCY_NOT_FOUND, FIELD_CURRENCY, 0);
     command = make_account("new", "USD", true, 5);
-    expect(rig_do(&rig, &command), CODE_OK, FIELD_NONE, 0);
-    const struct account account = rig_account(&rig, "new");
+    expect(view_rig_do(&rig, &command), CODE_OK, FIELD_NONE, 0);
+    const struct account account = view_rig_account(&rig, "new");
     assert_true(account.number == rig.view->accounts_count && account.debit_normal);
     assert_true(account.overdraft_limit == 5 && account.seq == rig.seq);
-    assert_int_equal(rig_currency(&rig, "USD").accounts_count, 3);
+    assert_int_equal(view_rig_currency(&rig, "USD").accounts_count, 3);
 }
 
 static void there_is_a_last_currency(void **state)
@@ -312,10 +312,10 @@ static void there_is_a_last_currency(void **state)
     for (uint32_t i = rig.view->currencies_count; i < CURRENCIES_MAX; i++) {
         (void)snprintf(code, sizeof(code), "C%u", i);
         command = make_currency(code, 0);
-        assert_int_equal(rig_do(&rig, &command), CODE_OK);
+        assert_int_equal(view_rig_do(&rig, &command), CODE_OK);
     }
     command = make_currency("ONEMORE", 0);
-    assert_int_equal(rig_do(&rig, &command), CODE_TOO_MANY_CURRENCIES);
+    assert_int_equal(view_rig_do(&rig, &command), CODE_TOO_MANY_CURRENCIES);
 }
 
 /* Each fault by itself changes a payment that is fine; their order is the order of checks. */

@@ -7,13 +7,13 @@
 
 #include <string.h>
 
-static struct rig rig;
+static struct view_rig rig;
 static struct overlay overlay; /* over the rig's state */
 
 static int set_up(void **state)
 {
     (void)state;
-    rig_open(&rig);
+    view_rig_open(&rig);
     const struct command commands[] = {
         make_currency("EUR", 2),
         make_account("alice", "EUR", false, -1),
@@ -21,7 +21,7 @@ static int set_up(void **state)
         make_payment(1, "alice", "bob", 10),
     };
     for (uint32_t i = 0; i < ARRAY_COUNT(commands); i++) {
-        assert_int_equal(rig_do(&rig, &commands[i]), CODE_OK);
+        assert_int_equal(view_rig_do(&rig, &commands[i]), CODE_OK);
     }
     overlay_init(&overlay, rig.view);
     return 0;
@@ -31,7 +31,7 @@ static int tear_down(void **state)
 {
     (void)state;
     overlay_deinit(&overlay);
-    rig_close(&rig);
+    view_rig_close(&rig);
     return 0;
 }
 
