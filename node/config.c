@@ -7,6 +7,7 @@
 
 #include "base/address.h"
 #include "base/check.h"
+#include "node/config_path.h"
 #include "node/config_scan.h"
 
 #include <confuse.h>
@@ -256,57 +257,14 @@ static enum status nodes_read(struct judge *judge, cfg_t *values, uint32_t node_
 
 /* ---- paths -------------------------------------------------------------------------------- */
 
-/* Appends to a path under construction; false where it would grow too long. */
-static bool path_append(char out[PATH_BYTES_MAX], size_t *size, const char *text, size_t text_size)
-{
-    if (text_size >= PATH_BYTES_MAX - *size) {
-        return false;
-    }
-    memcpy(out + *size, text, text_size);
-    *size += text_size;
-    out[*size] = '\0';
-    return true;
-}
-
-/* Expands {id}; other braces are a misspelt template. A relative path begins at the file's folder.
- */
-static bool path_expand(const char *config_path, const char *template, uint32_t node_id,
-                        char out[PATH_BYTES_MAX])
-{
-    char id[16];
-    int id_size = snprintf(id, sizeof(id), "%u", node_id);
-    assert(id_size > 0 && (size_t)id_size < sizeof(id));
-    size_t size = 0;
-    const char *slash = strrchr(config_path, '/');
-    if (template[0] != '/' && slash != NULL &&
-        !path_append(out, &size, config_path, (size_t)(slash - config_path) + 1)) {
-        return false;
-    }
-    const char *at = template;
-    while (*at != '\0') {
-        size_t plain = strcspn(at, "{}");
-        if (!path_append(out, &size, at, plain)) {
-            return false;
-        }
-        at += plain;
-        if (*at == '\0') {
-            break;
-        }
-        if (strncmp(at, "{id}", 4) != 0 || !path_append(out, &size, id, (size_t)id_size)) {
-            return false;
-        }
-        at += 4;
-    }
-    return size > 0;
-}
-
 static enum status path_read(struct judge *judge, enum config_section section, cfg_t *values,
                              const char *name, char out[PATH_BYTES_MAX])
 {
     const char *value = cfg_getstr(values, name);
     const struct config *config = judge->config;
     assert(value != NULL);
-    if (value[0] == '\0' || !path_expand(judge->path, value, config->nodes[config->self].id, out)) {
+    if (value[0] == '\0' ||
+        !config_path_expand(judge->path, value, config->nodes[config->self].id, out)) {
         return judge_fail(judge, judge_line(judge, section, 0, name),
                           "%s = \"%.80s\": must be a path shorter than %d bytes, with no braces "
                           "but {id}",
