@@ -137,7 +137,9 @@ static void consensus_watch(struct consensus *consensus)
 
 static void consensus_on_prepare(uv_prepare_t *prepare)
 {
-    consensus_watch(prepare->data);
+    struct consensus *consensus = prepare->data;
+    flow_answer(&consensus->flow);
+    consensus_watch(consensus);
 }
 
 static void consensus_on_check(uv_check_t *check)
@@ -302,6 +304,7 @@ void consensus_close(struct consensus *consensus, void (*done)(void *data), void
         links_close(&consensus->links);
     }
     if (consensus->raft_open) {
+        flow_answer(&consensus->flow);
         raft_close(consensus->raft, consensus_raft_closed); /* closes the transport, too */
         snapshots_cancel(&consensus->snapshots);
         return;
@@ -384,6 +387,7 @@ static enum status consensus_start_raft(struct consensus *consensus,
     consensus->raft->data = consensus;
     consensus_configure_raft(consensus, options);
     guard_install(&consensus->guard, consensus->raft);
+    flow_install(&consensus->flow, &consensus->io, &consensus->transport);
     snapshots_install(&consensus->snapshots, consensus->raft, options->snapshot_bytes,
                       options->snapshot_trailing);
     failure = raft_start(consensus->raft);

@@ -4,6 +4,7 @@
 #ifndef CONSENSUS_INTERNAL_H
 #define CONSENSUS_INTERNAL_H
 
+#include "consensus/flow.h"
 #include "consensus/guard.h"
 #include "consensus/link.h"
 #include "consensus/snapshot.h"
@@ -23,6 +24,7 @@ struct consensus {
     struct links links;
     struct guard guard;
     struct snapshots snapshots;
+    struct flow flow;
     struct raft_io io;
     struct raft_fsm machine;
     struct raft *raft; /* its data points back here */

@@ -360,3 +360,8 @@ enum pump_direction pump_direction(const struct pump *pump)
 {
     return pump->direction;
 }
+
+size_t pump_backlog(const struct pump *pump)
+{
+    return pump->closing || pump->stream == NULL ? 0 : stream_write_bytes(pump->stream);
+}

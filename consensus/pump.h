@@ -36,6 +36,8 @@ void pump_pause(struct pump *pump, bool pause);
 /* The pump of a node of the list. */
 struct pump *pump_of(struct list *node);
 uint32_t pump_peer(const struct pump *pump);
+/* Bytes that wait for the wire; 0 once the pump is closing. */
+size_t pump_backlog(const struct pump *pump);
 enum pump_direction pump_direction(const struct pump *pump);
 
 #endif

@@ -256,6 +256,7 @@ static void attempt_done(void *data, struct stream *stream, enum status status)
         request->cb(request, NULL, RAFT_NOCONNECTION);
         return;
     }
+    transport->history[endpoint_peer_place(transport->endpoint, peer)].epoch++;
     request->cb(request, raft_end, 0);
 }
 
@@ -299,6 +300,24 @@ static int transport_raft_connect(struct raft_uv_transport *raft, struct raft_uv
     request->cb = done;
     list_push(&transport->attempts, &attempt->node);
     return 0;
+}
+
+uint32_t transport_epoch(const struct transport *transport, uint32_t peer)
+{
+    return transport->history[endpoint_peer_place(transport->endpoint, peer)].epoch;
+}
+
+size_t transport_backlog(const struct transport *transport, uint32_t peer)
+{
+    size_t bytes = 0;
+    LIST_FOREACH(node, &transport->pumps)
+    {
+        const struct pump *pump = pump_of(node);
+        if (pump_peer(pump) == peer && pump_direction(pump) == PUMP_OUTGOING) {
+            bytes += pump_backlog(pump);
+        }
+    }
+    return bytes;
 }
 
 /* --- life ---------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ struct transport {
         bool tried;
         bool refused;      /* the last attempt was */
         uint64_t begun_ms; /* of the last attempt */
+        uint32_t epoch;    /* counts the connections that were opened */
     } history[NODES_MAX];
     /* Opened streams of the two other kinds; the callee sets their callbacks. */
     void (*on_link)(void *data, uint32_t peer, struct stream *stream);
@@ -43,6 +44,12 @@ enum status MUST_CHECK transport_listen(struct transport *transport, const char 
 
 /* Stops or resumes reading of raft's accepted streams. */
 void transport_pause(struct transport *transport, bool pause);
+
+/* Counts the connections that raft was given to a peer; a new one begins with nothing on its way.
+ */
+uint32_t transport_epoch(const struct transport *transport, uint32_t peer);
+/* Bytes of raft's messages to a peer that wait for the wire. */
+size_t transport_backlog(const struct transport *transport, uint32_t peer);
 
 /* Stops listening, ends handshakes, attempts and pumps. raft does this through its own door too. */
 void transport_close(struct transport *transport);
