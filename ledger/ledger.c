@@ -80,16 +80,21 @@ static void end_transaction(struct ledger *ledger)
     }
 }
 
-void ledger_close(struct ledger *ledger)
+void ledger_abandon(struct ledger *ledger)
 {
-    if (ledger == NULL) {
-        return;
-    }
     assert(list_empty(&ledger->waiting) && list_empty(&ledger->in_flight));
     if (ledger->txn != NULL) {
         end_transaction(ledger);
         store_write_abort(ledger->store);
     }
+}
+
+void ledger_close(struct ledger *ledger)
+{
+    if (ledger == NULL) {
+        return;
+    }
+    ledger_abandon(ledger);
     for (struct list *node = list_pop(&ledger->spare); node != NULL;
          node = list_pop(&ledger->spare)) {
         pending_free(CONTAINER_OF(node, struct pending, node));

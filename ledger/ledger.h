@@ -30,6 +30,12 @@ enum status MUST_CHECK ledger_open(struct ledger **ledger, const struct ledger_o
 /* Drops what was not committed (raft replays it). No epoch may be running. */
 void ledger_close(struct ledger *ledger);
 
+/*
+ * Drops what was not committed (raft replays it), before another thread closes: LMDB ties the write
+ * transaction to the thread that began it. Afterwards only scans and ledger_close may follow.
+ */
+void ledger_abandon(struct ledger *ledger);
+
 /* The applied position, uncommitted effects included; and the durable one. */
 struct position ledger_position(const struct ledger *ledger);
 struct position ledger_committed(const struct ledger *ledger);

@@ -6,12 +6,10 @@
  * with a state that it could not write. Deadlines: a request past its own is answered `unknown` (or
  * read_timeout); the job itself stays until the ledger lets go of its bytes.
  */
-#include "node/ledger_thread.h"
+#include "node/ledger_inside.h"
 
 #include "base/log.h"
-#include "base/queue.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -20,7 +18,7 @@ static const char *const PART = "ledger";
 
 enum {
     WAIT_MS_MAX = 100,    /* how long the thread sleeps at most: deadlines are looked at then */
-    STORED_POLL_US = 200, /* how often raft's own disk is looked at while a commit waits for it */
+    STORED_POLL_US = 200, /* how often raft's own disk is looked at while a commit waits */
     STORED_GRACE_MS = 50, /* a commit may be late by so much before applying pauses for the disk */
     STORED_WAIT_MS_MAX =
         RAFT_WATCHDOG_MS /* then raft's disk is stuck, its watchdog stops the node */
@@ -45,181 +43,16 @@ struct work {
     uint8_t bytes[];
 };
 
-struct ledger_thread {
-    pthread_t thread;
-    struct queue queue;
-    struct ledger_thread_options options;
-    _Atomic uint64_t stored;
-    _Atomic uint64_t apply_bytes;
-    _Atomic bool leading;
-    _Atomic bool stopping;
-    pthread_mutex_t lock; /* guards published */
-    struct position published;
-    /* Only the thread itself touches what follows. */
-    struct list deadlines; /* jobs by deadline_node, in order of arrival */
-    struct list reads;     /* JOB_READ and JOB_SCAN that wait for their seq, by node */
-    uint64_t epoch;
-    bool in_epoch;
-    int64_t wall_offset_ns; /* wall - monotonic, read once per epoch: log time must not jump */
-    uint32_t in_flight;     /* entries given to the core and neither applied nor dropped */
-    uint64_t committed_at_ms;
-    bool scans_wait;
-};
-
-/* ---- events and answers -------------------------------------------------------------------- */
-
-static struct ledger_event *event_make(enum ledger_event_kind kind)
-{
-    struct ledger_event *event = calloc(1, sizeof(*event));
-    if (event == NULL) {
-        fail_stop(EXIT_DISK, PART, "out of memory");
-    }
-    event->kind = kind;
-    list_init(&event->node);
-    return event;
-}
-
-static void event_send(struct ledger_thread *thread, struct ledger_event *event)
-{
-    queue_push_always(thread->options.events, &event->node, 0);
-}
-
-static void event_send_job(struct ledger_thread *thread, enum ledger_event_kind kind,
-                           struct job *job)
-{
-    struct ledger_event *event = event_make(kind);
-    event->job = job;
-    list_remove(&job->deadline_node);
-    event_send(thread, event);
-}
-
-static struct job *job_of_request(struct list *node)
-{
-    struct ledger_request *request = CONTAINER_OF(node, struct ledger_request, node);
-    return CONTAINER_OF(request, struct job, request);
-}
-
-/* Requests that the ledger gave back: to the gateway, or to the core for others. */
-static void answer_all(struct ledger_thread *thread, struct list *answered)
-{
-    for (struct list *node = list_pop(answered); node != NULL; node = list_pop(answered)) {
-        struct job *job = job_of_request(node);
-        if (job->kind == JOB_BARRIER && job->peer == 0) {
-            event_send_job(thread, LEDGER_EVENT_BARRIER, job);
-        } else if (job->peer != 0) {
-            event_send_job(thread, LEDGER_EVENT_ANSWER, job);
-        } else {
-            if (job->request.code == CODE_UNKNOWN) {
-                metric_add(thread->options.metrics, METRIC_UNKNOWN, 1);
-            }
-            job_answer(job);
-            job_free(job);
-        }
-    }
-}
-
-/* ---- reads --------------------------------------------------------------------------------- */
-
-static void read_answer(struct ledger_thread *thread, struct job *job)
-{
-    struct call *call = job->call;
-    assert(call != NULL);
-    job->call = NULL;
-    list_remove(&job->node);
-    if (job->kind == JOB_READ) {
-        enum status status = ledger_query(thread->options.ledger, &call->query, &call->answer);
-        if (status != STATUS_OK) {
-            fail_stop(EXIT_DISK, PART, "query failed: %s", status_text(status));
-        }
-    }
-    call->code = CODE_OK;
-    gateway_answer(call);
-    job_free(job);
-}
-
-static bool read_is_ready(struct ledger_thread *thread, const struct job *job)
-{
-    const struct ledger *ledger = thread->options.ledger;
-    uint64_t seq =
-        job->kind == JOB_READ ? ledger_position(ledger).seq : ledger_committed(ledger).seq;
-    return seq >= job->min_seq;
-}
-
-static void reads_look(struct ledger_thread *thread)
-{
-    thread->scans_wait = false;
-    struct list *node = thread->reads.next;
-    while (node != &thread->reads) {
-        struct list *next = node->next;
-        struct job *job = CONTAINER_OF(node, struct job, node);
-        if (read_is_ready(thread, job)) {
-            read_answer(thread, job);
-        } else if (job->kind == JOB_SCAN) {
-            thread->scans_wait = true;
-        }
-        node = next;
-    }
-}
-
-/* ---- deadlines ----------------------------------------------------------------------------- */
-
-static void barrier_refuse_reads(struct job *barrier, enum code code)
-{
-    for (struct list *node = list_pop(&barrier->reads); node != NULL;
-         node = list_pop(&barrier->reads)) {
-        struct job *job = CONTAINER_OF(node, struct job, node);
-        job_refuse(job, code);
-        job_free(job);
-    }
-}
-
-static void deadline_pass(struct ledger_thread *thread, struct job *job)
-{
-    list_remove(&job->deadline_node);
-    switch (job->kind) {
-    case JOB_READ:
-    case JOB_SCAN:
-        job_refuse(job, CODE_READ_TIMEOUT);
-        job_free(job);
-        break;
-    case JOB_BARRIER:
-        barrier_refuse_reads(job, CODE_READ_TIMEOUT);
-        break;
-    case JOB_EXECUTE:
-        /* The ledger still has its bytes; only the client gets its answer now. */
-        if (job->call != NULL) {
-            metric_add(thread->options.metrics, METRIC_UNKNOWN, 1);
-        }
-        job_refuse(job, CODE_UNKNOWN);
-        break;
-    }
-}
-
-static void deadlines_look(struct ledger_thread *thread, uint64_t now_ns)
-{
-    while (!list_empty(&thread->deadlines)) {
-        struct job *job = CONTAINER_OF(thread->deadlines.next, struct job, deadline_node);
-        if (job->deadline_ns > now_ns) {
-            return;
-        }
-        deadline_pass(thread, job);
-    }
-}
-
 /* ---- work ---------------------------------------------------------------------------------- */
 
 static void work_submit(struct ledger_thread *thread, struct job *job, struct list *answered)
 {
     if (job->kind == JOB_READ || job->kind == JOB_SCAN) {
-        list_push(&thread->reads, &job->node);
-        list_push(&thread->deadlines, &job->deadline_node);
-        if (read_is_ready(thread, job)) {
-            read_answer(thread, job);
-        }
+        ledger_read_take(thread, job);
         return;
     }
     if (!thread->in_epoch) {
-        event_send_job(thread, LEDGER_EVENT_ROUTE, job);
+        ledger_event_send_job(thread, LEDGER_EVENT_ROUTE, job);
         return;
     }
     list_push(&thread->deadlines, &job->deadline_node);
@@ -237,21 +70,21 @@ static void report_diverged(struct ledger_thread *thread, const struct work *wor
         fail_stop(EXIT_DATA, PART, "entry at raft index %llu is damaged",
                   (unsigned long long)work->index);
     }
-    struct ledger_event *event = event_make(LEDGER_EVENT_DIVERGED);
+    struct ledger_event *event = ledger_event_make(LEDGER_EVENT_DIVERGED);
     event->seq = header.digest_seq;
     event->theirs = header.digest;
     if (ledger_digest_at(thread->options.ledger, event->seq, &event->ours) != STATUS_OK) {
         fail_stop(EXIT_DISK, PART, "digest at seq %llu can not be read",
                   (unsigned long long)event->seq);
     }
-    event_send(thread, event);
+    ledger_event_send(thread, event);
 }
 
 static void report_applied(struct ledger_thread *thread, const struct work *work,
                            const struct applied *applied)
 {
     if (applied->different) {
-        event_send(thread, event_make(LEDGER_EVENT_DIFFERENT));
+        ledger_event_send(thread, ledger_event_make(LEDGER_EVENT_DIFFERENT));
     }
     if (applied->diverged) {
         report_diverged(thread, work);
@@ -287,45 +120,67 @@ static void work_epoch_end(struct ledger_thread *thread, struct list *answered)
     atomic_store(&thread->leading, false);
 }
 
-/* Commits up to what raft has on its own disk; waits for that disk where it must. */
-static void commit_now(struct ledger_thread *thread, bool flush)
+static void commit_do(struct ledger_thread *thread)
 {
     struct ledger *ledger = thread->options.ledger;
-    uint64_t index = ledger_position(ledger).index;
-    uint64_t waited_us = 0;
-    while (atomic_load(&thread->stored) < index && !atomic_load(&thread->stopping)) {
-        struct timespec pause = {.tv_nsec = STORED_POLL_US * 1000};
-        nanosleep(&pause, NULL);
-        waited_us += STORED_POLL_US;
-        if (waited_us / 1000 > STORED_WAIT_MS_MAX) {
-            fail_stop(EXIT_DISK, PART, "raft's log is not on disk after %u ms",
-                      (unsigned)STORED_WAIT_MS_MAX);
-        }
-    }
-    if (atomic_load(&thread->stored) < index) {
-        return; /* stopping: raft replays the rest */
-    }
-    enum status status = flush ? ledger_flush(ledger) : ledger_commit(ledger);
+    enum status status =
+        thread->commit == COMMIT_FLUSH ? ledger_flush(ledger) : ledger_commit(ledger);
     if (status != STATUS_OK) {
         metric_add(thread->options.metrics, METRIC_IO_ERRORS, 1);
         fail_stop(EXIT_DISK, PART, "commit failed: %s", status_text(status));
     }
+    thread->commit = COMMIT_NONE;
     thread->committed_at_ms = clock_monotonic_ms(thread->options.clock);
+    for (struct list *node = list_pop(&thread->durable); node != NULL;
+         node = list_pop(&thread->durable)) {
+        struct work *work = CONTAINER_OF(node, struct work, node);
+        struct ledger_event *event = ledger_event_make(LEDGER_EVENT_DURABLE);
+        event->ticket = work->ticket;
+        event->position = ledger_committed(ledger);
+        ledger_event_send(thread, event);
+        free(work);
+    }
 }
 
-static void work_durable(struct ledger_thread *thread, const struct work *work)
+/*
+ * Does the commit that is wanted, if raft has on this node's disk what would be committed. False:
+ * not yet; nothing more may be applied until then, or raft's disk would never catch up.
+ */
+static bool commit_try(struct ledger_thread *thread)
+{
+    if (thread->commit == COMMIT_NONE) {
+        return true;
+    }
+    if (atomic_load(&thread->stored) >= ledger_position(thread->options.ledger).index) {
+        commit_do(thread);
+        return true;
+    }
+    uint64_t waited_ms = clock_monotonic_ms(thread->options.clock) - thread->commit_since_ms;
+    if (waited_ms > STORED_WAIT_MS_MAX) {
+        fail_stop(EXIT_DISK, PART, "raft's log is not on disk after %u ms",
+                  (unsigned)STORED_WAIT_MS_MAX);
+    }
+    return false;
+}
+
+static void commit_want(struct ledger_thread *thread, enum commit_kind kind)
+{
+    if (thread->commit == COMMIT_NONE) {
+        thread->commit_since_ms = clock_monotonic_ms(thread->options.clock);
+    }
+    thread->commit = kind > thread->commit ? kind : thread->commit;
+}
+
+static void work_durable(struct ledger_thread *thread, struct work *work)
 {
     ledger_advance_index(thread->options.ledger, work->index);
-    commit_now(thread, true);
-    struct ledger_event *event = event_make(LEDGER_EVENT_DURABLE);
-    event->ticket = work->ticket;
-    event->position = ledger_committed(thread->options.ledger);
-    event_send(thread, event);
+    list_push(&thread->durable, &work->node);
+    commit_want(thread, COMMIT_FLUSH);
 }
 
 static void work_digest(struct ledger_thread *thread, const struct work *work)
 {
-    struct ledger_event *event = event_make(LEDGER_EVENT_DIGEST);
+    struct ledger_event *event = ledger_event_make(LEDGER_EVENT_DIGEST);
     event->seq = work->seq;
     event->ticket = work->ticket;
     event->theirs = work->theirs;
@@ -335,7 +190,7 @@ static void work_digest(struct ledger_thread *thread, const struct work *work)
                   (unsigned long long)work->seq);
     }
     event->known = status == STATUS_OK;
-    event_send(thread, event);
+    ledger_event_send(thread, event);
 }
 
 static void work_do(struct ledger_thread *thread, struct work *work, struct list *answered)
@@ -361,7 +216,7 @@ static void work_do(struct ledger_thread *thread, struct work *work, struct list
         break;
     case WORK_DURABLE:
         work_durable(thread, work);
-        break;
+        return; /* kept until the flush */
     case WORK_DIGEST:
         work_digest(thread, work);
         break;
@@ -389,10 +244,10 @@ static bool verify_once(struct ledger_thread *thread, struct list *answered)
         return false;
     }
     thread->in_flight++;
-    struct ledger_event *event = event_make(LEDGER_EVENT_ENTRY);
+    struct ledger_event *event = ledger_event_make(LEDGER_EVENT_ENTRY);
     event->epoch = thread->epoch;
     event->entry = entry;
-    event_send(thread, event);
+    ledger_event_send(thread, event);
     return true;
 }
 
@@ -410,7 +265,7 @@ static bool commit_is_due(struct ledger_thread *thread, uint64_t now_ms)
         return false;
     }
     bool stored = atomic_load(&thread->stored) >= ledger_position(ledger).index;
-    return stored || age_ms >= COMMIT_PERIOD_MS + STORED_GRACE_MS || thread->scans_wait;
+    return stored || age_ms >= COMMIT_PERIOD_MS + STORED_GRACE_MS;
 }
 
 static void publish(struct ledger_thread *thread)
@@ -423,67 +278,86 @@ static void publish(struct ledger_thread *thread)
                atomic_load(&thread->apply_bytes));
 }
 
-static int64_t wait_ms(struct ledger_thread *thread, bool more)
+/* Does the work that was popped, until a commit must wait for raft's disk. */
+static void work_all(struct ledger_thread *thread, struct list *answered)
 {
-    if (more) {
-        return 0;
+    while (!list_empty(&thread->todo) && commit_try(thread)) {
+        struct list *node = list_pop(&thread->todo);
+        work_do(thread, CONTAINER_OF(node, struct work, node), answered);
     }
-    if (thread->scans_wait) {
-        return COMMIT_SCAN_MS;
-    }
-    return WAIT_MS_MAX;
 }
 
-static void step(struct ledger_thread *thread, struct list *todo)
+enum ledger_step ledger_thread_step(struct ledger_thread *thread)
 {
     struct list answered;
     list_init(&answered);
-    for (struct list *node = list_pop(todo); node != NULL; node = list_pop(todo)) {
-        work_do(thread, CONTAINER_OF(node, struct work, node), &answered);
-    }
-    (void)verify_once(thread, &answered);
-    answer_all(thread, &answered);
-    publish(thread);
-    reads_look(thread);
+    (void)queue_pop_all(&thread->queue, &thread->todo);
+    work_all(thread, &answered);
+    bool free_to_go = commit_try(thread);
+    bool more = free_to_go && verify_once(thread, &answered);
+    publish(thread); /* first: whoever was answered finds it in cluster.status */
+    ledger_answer_all(thread, &answered);
+    ledger_reads_look(thread);
     uint64_t now_ns = clock_monotonic_ns(thread->options.clock);
-    deadlines_look(thread, now_ns);
-    if (commit_is_due(thread, now_ns / 1000000)) {
-        commit_now(thread, false);
-        reads_look(thread);
+    ledger_deadlines_look(thread, now_ns);
+    if (free_to_go && commit_is_due(thread, now_ns / 1000000)) {
+        commit_want(thread, COMMIT_DATA);
+        free_to_go = commit_try(thread);
+        ledger_reads_look(thread);
     }
+    if (!free_to_go) {
+        return LEDGER_STEP_BLOCKED;
+    }
+    return more ? LEDGER_STEP_MORE : LEDGER_STEP_IDLE;
 }
 
-/* The last round: nothing waits any more, what is inside gets its answer. */
+/* The last round: what is inside gets its answer; what raft has not stored it will replay. */
 static void finish(struct ledger_thread *thread)
 {
     struct list answered;
     list_init(&answered);
-    work_epoch_end(thread, &answered);
-    answer_all(thread, &answered);
-    for (struct list *node = list_pop(&thread->reads); node != NULL;
-         node = list_pop(&thread->reads)) {
-        struct job *job = CONTAINER_OF(node, struct job, node);
-        job_refuse(job, CODE_SHUTTING_DOWN);
-        job_free(job);
+    (void)queue_pop_all(&thread->queue, &thread->todo);
+    for (struct list *node = list_pop(&thread->todo); node != NULL;
+         node = list_pop(&thread->todo)) {
+        work_do(thread, CONTAINER_OF(node, struct work, node), &answered);
     }
-    commit_now(thread, true);
+    work_epoch_end(thread, &answered);
+    ledger_answer_all(thread, &answered);
+    ledger_reads_end(thread);
+    commit_want(thread, COMMIT_FLUSH);
+    if (atomic_load(&thread->stored) >= ledger_position(thread->options.ledger).index) {
+        commit_do(thread);
+    } else {
+        ledger_abandon(thread->options.ledger);
+    }
+    for (struct list *node = list_pop(&thread->durable); node != NULL;
+         node = list_pop(&thread->durable)) {
+        free(CONTAINER_OF(node, struct work, node));
+    }
     publish(thread);
+}
+
+static int64_t wait_ms(const struct ledger_thread *thread, enum ledger_step step)
+{
+    if (step == LEDGER_STEP_MORE) {
+        return 0;
+    }
+    return thread->scans_wait ? COMMIT_SCAN_MS : WAIT_MS_MAX;
 }
 
 static void *ledger_thread_run(void *argument)
 {
     struct ledger_thread *thread = argument;
-    struct list todo;
-    list_init(&todo);
-    thread->committed_at_ms = clock_monotonic_ms(thread->options.clock);
+    enum ledger_step step = LEDGER_STEP_MORE;
     while (!atomic_load(&thread->stopping)) {
-        bool more = thread->in_epoch && thread->in_flight < thread->options.entries_window &&
-                    ledger_waiting(thread->options.ledger);
-        (void)queue_wait(&thread->queue, &todo, wait_ms(thread, more));
-        step(thread, &todo);
+        if (step == LEDGER_STEP_BLOCKED) {
+            struct timespec pause = {.tv_nsec = STORED_POLL_US * 1000};
+            nanosleep(&pause, NULL);
+        } else {
+            (void)queue_wait(&thread->queue, &thread->todo, wait_ms(thread, step));
+        }
+        step = ledger_thread_step(thread);
     }
-    (void)queue_pop_all(&thread->queue, &todo);
-    step(thread, &todo);
     finish(thread);
     return NULL;
 }
@@ -502,6 +376,9 @@ enum status ledger_thread_open(struct ledger_thread **out,
     thread->options = *options;
     list_init(&thread->deadlines);
     list_init(&thread->reads);
+    list_init(&thread->todo);
+    list_init(&thread->durable);
+    thread->committed_at_ms = clock_monotonic_ms(options->clock);
     thread->published = ledger_position(options->ledger);
     enum status status = queue_init(&thread->queue, NODE_REQUESTS_MAX, NULL, NULL);
     if (status != STATUS_OK) {
@@ -509,7 +386,7 @@ enum status ledger_thread_open(struct ledger_thread **out,
         return status;
     }
     pthread_mutex_init(&thread->lock, NULL);
-    if (pthread_create(&thread->thread, NULL, ledger_thread_run, thread) != 0) {
+    if (!options->manual && pthread_create(&thread->thread, NULL, ledger_thread_run, thread) != 0) {
         pthread_mutex_destroy(&thread->lock);
         queue_deinit(&thread->queue);
         free(thread);
@@ -526,7 +403,11 @@ void ledger_thread_close(struct ledger_thread *thread)
     }
     atomic_store(&thread->stopping, true);
     queue_close(&thread->queue);
-    pthread_join(thread->thread, NULL);
+    if (thread->options.manual) {
+        finish(thread);
+    } else {
+        pthread_join(thread->thread, NULL);
+    }
     pthread_mutex_destroy(&thread->lock);
     queue_deinit(&thread->queue);
     free(thread);

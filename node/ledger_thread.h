@@ -47,6 +47,7 @@ struct ledger_thread_options {
     const struct clock *clock;
     struct queue *events;    /* to the core */
     uint32_t entries_window; /* entries in flight, at most ENTRIES_IN_FLIGHT_MAX */
+    bool manual;             /* no thread: the caller steps it (simulation) */
 };
 
 enum status MUST_CHECK ledger_thread_open(struct ledger_thread **thread,
@@ -57,6 +58,15 @@ enum status MUST_CHECK ledger_thread_open(struct ledger_thread **thread,
  * raft has stored, joins. The ledger stays open.
  */
 void ledger_thread_close(struct ledger_thread *thread);
+
+enum ledger_step {
+    LEDGER_STEP_IDLE,   /* nothing to do until something comes, or time passes */
+    LEDGER_STEP_MORE,   /* an entry was made, and another may follow */
+    LEDGER_STEP_BLOCKED /* a commit waits for raft's disk: nothing is applied meanwhile */
+};
+
+/* One round of the thread's loop, for a thread that was opened as manual. */
+enum ledger_step ledger_thread_step(struct ledger_thread *thread);
 
 /* All of these are thread-safe and return at once. */
 

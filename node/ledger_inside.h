@@ -1,0 +1,60 @@
+/*
+ * struct ledger_thread, shared by the files of the ledger thread:
+ *   ledger_thread.c  the door, the queue, the loop, commits
+ *   ledger_answer.c  what it gives back: events, answers, reads, deadlines
+ */
+#ifndef NODE_LEDGER_INSIDE_H
+#define NODE_LEDGER_INSIDE_H
+
+#include "base/queue.h"
+#include "node/ledger_thread.h"
+
+#include <pthread.h>
+
+enum commit_kind { COMMIT_NONE, COMMIT_DATA, COMMIT_FLUSH };
+
+struct ledger_thread {
+    pthread_t thread;
+    struct queue queue;
+    struct ledger_thread_options options;
+    _Atomic uint64_t stored;
+    _Atomic uint64_t apply_bytes;
+    _Atomic bool leading;
+    _Atomic bool stopping;
+    pthread_mutex_t lock; /* guards published */
+    struct position published;
+    /* Only the thread itself touches what follows. */
+    struct list deadlines; /* jobs by deadline_node, in order of arrival */
+    struct list reads;     /* JOB_READ and JOB_SCAN that wait for their seq, by node */
+    uint64_t epoch;
+    bool in_epoch;
+    int64_t wall_offset_ns; /* wall - monotonic, read once per epoch: log time must not jump */
+    uint32_t in_flight;     /* entries given to the core and neither applied nor dropped */
+    uint64_t committed_at_ms;
+    bool scans_wait;
+    struct list todo;        /* work that was popped and not done */
+    struct list durable;     /* WORK_DURABLE whose flush is wanted */
+    enum commit_kind commit; /* wanted, and waiting for raft's own disk */
+    uint64_t commit_since_ms;
+};
+
+/* Out of memory stops the process. */
+struct ledger_event *ledger_event_make(enum ledger_event_kind kind);
+void ledger_event_send(struct ledger_thread *thread, struct ledger_event *event);
+/* Hands a job over to the core. */
+void ledger_event_send_job(struct ledger_thread *thread, enum ledger_event_kind kind,
+                           struct job *job);
+
+/* Requests that the ledger gave back: to the gateway, or to the core for others. */
+void ledger_answer_all(struct ledger_thread *thread, struct list *answered);
+
+/* Takes a read or scan; answers it at once where its seq is reached. */
+void ledger_read_take(struct ledger_thread *thread, struct job *job);
+/* Answers the reads and scans whose seq is reached by now. */
+void ledger_reads_look(struct ledger_thread *thread);
+/* Answers what is past its deadline; the jobs of requests stay until the ledger lets go of them. */
+void ledger_deadlines_look(struct ledger_thread *thread, uint64_t now_ns);
+/* The last round: reads that still wait. */
+void ledger_reads_end(struct ledger_thread *thread);
+
+#endif
