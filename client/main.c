@@ -82,6 +82,10 @@ int main(int argc, char **argv)
         (void)verb_help(stderr, NULL);
         return CLIENT_USAGE;
     }
+    if (strcmp(argv[1], "--version") == 0) {
+        (void)printf("payledger " PAYLEDGER_VERSION "\n");
+        return CLIENT_DONE;
+    }
     if (strcmp(argv[1], "help") == 0) {
         return (int)help(argc - 2, argv + 2);
     }

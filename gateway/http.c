@@ -148,6 +148,10 @@ static int on_header_field(http_parser *parser, const char *at, size_t size)
         http->name_long = false;
         http->name_size = 0;
     }
+    /* "Content-Length :" is another header to the next one who reads it (RFC 9112, 5.1). */
+    if (memchr(at, ' ', size) != NULL || memchr(at, '\t', size) != NULL) {
+        return http_refuse(http, 400);
+    }
     if (size > sizeof http->name - http->name_size) {
         http->name_long = true;
         return 0;

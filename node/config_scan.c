@@ -369,8 +369,12 @@ static enum status scan_place(struct scanner *scanner, enum config_section secti
     for (uint32_t i = 0; i < scan->places_count; i++) {
         const struct config_place *earlier = &scan->places[i];
         if (earlier->section == section && earlier->title == title) {
-            return scanner_fail(scanner, name->line, "section %s: given again (first in line %u)",
-                                section_names[section], earlier->line);
+            char number[16] = "";
+            if (section == SECTION_NODE) {
+                (void)snprintf(number, sizeof(number), " %u", title);
+            }
+            return scanner_fail(scanner, name->line, "%s%s: given again (first in line %u)",
+                                section_names[section], number, earlier->line);
         }
     }
     if (scan->places_count == CONFIG_PLACES_MAX) {

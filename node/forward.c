@@ -13,7 +13,7 @@
 
 static const char *const PART = "forward";
 
-enum { SLOT_NONE = UINT32_MAX, PEER_OUT_BYTES = 256 * 1024 };
+enum { SLOT_NONE = FORWARDS_MAX, PEER_OUT_BYTES = 256 * 1024 };
 
 enum status forward_open(struct node *node)
 {
