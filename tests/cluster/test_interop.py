@@ -8,10 +8,9 @@ import subprocess
 import tempfile
 
 import websockets
-import websockets.exceptions
 
 from book import Book, posted
-from client import payment
+from client import CONNECT_ERRORS, payment
 from cluster import slow, wait_until
 from harness import HERE, Skip, case, require_program
 
@@ -125,7 +124,7 @@ class Browser:
     async def close(self):
         if self.socket is not None:
             # By itself it takes its many processes with it; the kill below is for one that hangs.
-            with contextlib.suppress(asyncio.TimeoutError, websockets.exceptions.WebSocketException):
+            with contextlib.suppress(*CONNECT_ERRORS):
                 await self.command("Browser.close")
             await self.socket.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
