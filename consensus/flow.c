@@ -72,7 +72,7 @@ static int flow_send(struct raft_io *io, struct raft_io_send *outer,
     uint32_t id = (uint32_t)message->server_id;
     struct flow_peer *peer = &flow->peers[endpoint_peer_place(endpoint, id)];
     uint32_t epoch = transport_epoch(flow->transport, id);
-    uint64_t now_ms = uv_now(endpoint->loop);
+    uint64_t now_ms = io->time(io);
     request->inner.data = request;
     request->outer = outer;
     request->done = done;

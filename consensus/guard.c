@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WATCHDOG_PERIOD_MS = 1000 };
-
 struct guard_append {
     struct raft_io_append inner;
     struct raft_io_append *outer;
@@ -257,16 +255,15 @@ static int guard_start(struct raft_io *io, unsigned tick_ms, raft_io_tick_cb tic
  * Ages are counted in periods of the timer rather than read from a clock: a process that was
  * stopped for a while (SIGSTOP, a paused machine) must not take its own absence for a hanging disk.
  */
-static void guard_on_watchdog(uv_timer_t *timer)
+void guard_look(struct guard *guard)
 {
-    struct guard *guard = timer->data;
     if (guard->closing) {
         return;
     }
     LIST_FOREACH(node, &guard->appends)
     {
         struct guard_append *append = CONTAINER_OF(node, struct guard_append, node);
-        append->age_ms += WATCHDOG_PERIOD_MS;
+        append->age_ms += GUARD_PERIOD_MS;
         if (append->age_ms > RAFT_WATCHDOG_MS) {
             guard_count_error(guard);
             fail_stop(EXIT_DISK, "raft", "an append to the log is incomplete after %d ms",
@@ -274,13 +271,18 @@ static void guard_on_watchdog(uv_timer_t *timer)
         }
     }
     if (guard->put.active) {
-        guard->put.age_ms += WATCHDOG_PERIOD_MS;
+        guard->put.age_ms += GUARD_PERIOD_MS;
         if (guard->put.age_ms > RAFT_WATCHDOG_MS) {
             guard_count_error(guard);
             fail_stop(EXIT_DISK, "raft", "storing a snapshot is incomplete after %d ms",
                       RAFT_WATCHDOG_MS);
         }
     }
+}
+
+static void guard_on_watchdog(uv_timer_t *timer)
+{
+    guard_look(timer->data);
 }
 
 void guard_init(struct guard *guard, struct metrics *metrics)
@@ -315,8 +317,7 @@ void guard_watch(struct guard *guard, struct endpoint *endpoint)
     int error = uv_timer_init(endpoint->loop, &guard->watchdog);
     assert(error == 0);
     guard->watchdog.data = guard;
-    error =
-        uv_timer_start(&guard->watchdog, guard_on_watchdog, WATCHDOG_PERIOD_MS, WATCHDOG_PERIOD_MS);
+    error = uv_timer_start(&guard->watchdog, guard_on_watchdog, GUARD_PERIOD_MS, GUARD_PERIOD_MS);
     assert(error == 0);
     guard->endpoint = endpoint;
     guard->watching = true;

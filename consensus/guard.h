@@ -12,6 +12,8 @@
 
 #include <raft.h>
 
+enum { GUARD_PERIOD_MS = 1000 }; /* between two looks of the watchdog */
+
 struct guard {
     struct raft_io original; /* the functions before the guard */
     struct raft_io *io;
@@ -42,6 +44,9 @@ void guard_install(struct guard *guard, struct raft *raft);
 
 /* The watchdog; not needed for the wrapped functions. */
 void guard_watch(struct guard *guard, struct endpoint *endpoint);
+
+/* One look of the watchdog, each GUARD_PERIOD_MS. */
+void guard_look(struct guard *guard);
 
 /* Before raft_close. */
 void guard_close(struct guard *guard);

@@ -56,6 +56,21 @@ struct consensus {
 /* The instance of a raft_io whose raft is open. */
 struct consensus *consensus_of(const struct raft_io *io);
 
+/* ---- raft_core.c: what does not depend on raft_uv, sockets or TLS */
+
+/* Callbacks, proposals, guard, state machine. */
+void consensus_init_core(struct consensus *consensus, const struct consensus_options *options);
+/*
+ * raft over consensus->io, which is made but not inited: settings, guard, flow and snapshots around
+ * it, the log loaded. endpoint.identity and endpoint.peers are set before.
+ */
+enum status MUST_CHECK consensus_start_core(struct consensus *consensus,
+                                            const struct consensus_options *options, char *error,
+                                            size_t error_size);
+/* Tells on_role what changed since the last look; from outside of raft's calls. */
+void consensus_watch(struct consensus *consensus);
+enum status consensus_status(int error);
+
 /* The state machine that raft drives (machine.c). */
 void machine_init(struct consensus *consensus);
 

@@ -243,75 +243,7 @@ static void fetch_try(struct fetch *fetch, uint64_t now_ms)
     }
 }
 
-/* ---- after the last byte ------------------------------------------------------------------- */
-
-/* The copy must be whole in itself: counts of all tables, and money that adds up. */
-static bool summary_is_sound(const struct store_summary *summary)
-{
-    const struct position *position = &summary->position;
-    return summary->accounts == position->accounts_count &&
-           summary->account_ids == position->accounts_count &&
-           summary->currencies == position->currencies_count &&
-           summary->payments == position->seq && summary->payment_ids == position->payments_count &&
-           summary->debits_posted == summary->credits_posted &&
-           summary->debits_held == summary->credits_held;
-}
-
-static bool fetch_check(struct fetch *fetch, uint64_t *index)
-{
-    char error[512];
-    struct ledger *ledger = NULL;
-    struct metrics *metrics = &fetch->node->metrics;
-    struct ledger_options options = {
-        .path = fetch->dir, .map_bytes = fetch->node->config->map_bytes, .metrics = metrics};
-    if (ledger_open(&ledger, &options, error, sizeof(error)) != STATUS_OK) {
-        log_warn(PART, "copy from node %u: %s", fetch->peer, error);
-        return false;
-    }
-    struct store_summary summary;
-    enum status status = ledger_summarize(ledger, &summary);
-    ledger_close(ledger);
-    if (status != STATUS_OK || !summary_is_sound(&summary) ||
-        summary.position.index < fetch->wanted_index) {
-        log_warn(PART, "copy from node %u is not whole or not recent enough", fetch->peer);
-        return false;
-    }
-    log_info(PART, "copy from node %u is sound: seq=%llu raft index=%llu bytes=%llu", fetch->peer,
-             (unsigned long long)summary.position.seq, (unsigned long long)summary.position.index,
-             (unsigned long long)fetch->bytes);
-    *index = summary.position.index;
-    return true;
-}
-
-static void sync_dir(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0) {
-        fail_stop(EXIT_DISK, PART, "%s: %s", path, strerror(errno));
-    }
-    (void)close(fd);
-}
-
-/* Puts the copy in place of the ledger, in one step, and takes the old one away. */
-static void fetch_exchange(struct fetch *fetch, uint64_t index)
-{
-    struct node *node = fetch->node;
-    char lock[sizeof(fetch->file)];
-    (void)snprintf(lock, sizeof(lock), "%s/lock.mdb", fetch->dir);
-    (void)unlink(lock);
-    sync_dir(fetch->dir);
-    if (datadir_copy_index_write(node->dir, index) != STATUS_OK ||
-        renameat2(AT_FDCWD, fetch->dir, AT_FDCWD, datadir_ledger_path(node->dir),
-                  RENAME_EXCHANGE) != 0) {
-        fail_stop(EXIT_DISK, PART, "%s can not be put in place: %s", fetch->dir, strerror(errno));
-    }
-    sync_dir(datadir_path(node->dir));
-    if (datadir_needs_state_clear(node->dir) != STATUS_OK) {
-        fail_stop(EXIT_DISK, PART, "the note needs-state can not be removed");
-    }
-    fetch_remove(fetch);
-    metric_add(&node->metrics, METRIC_SNAPSHOTS_INSTALLED, 1);
-}
+/* ---- the whole of it */
 
 static void fetch_round(struct fetch *fetch)
 {
@@ -344,7 +276,7 @@ enum status copy_fetch(struct node *node, const struct consensus_options *option
     while (!sound && node->stop == STOP_NO) {
         fetch_round(&fetch);
         if (fetch.state == FETCH_DONE && fetch.stream == NULL) {
-            sound = fetch_check(&fetch, &index);
+            sound = copy_check(node, fetch.dir, fetch.wanted_index, &index);
             fetch.state = FETCH_IDLE;
             fetch.retry_at_ms = clock_monotonic_ms(node->clock) + COPY_RETRY_MS;
         }
@@ -353,7 +285,7 @@ enum status copy_fetch(struct node *node, const struct consensus_options *option
         (void)close(fetch.fd);
     }
     if (sound) {
-        fetch_exchange(&fetch, index);
+        copy_exchange(node, fetch.dir, index);
     }
     /* What still closes must not touch this frame any more. */
     while (fetch.stream != NULL || fetch.state == FETCH_CONNECTING) {

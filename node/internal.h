@@ -8,6 +8,7 @@
  *   gossip.c   what nodes tell each other about themselves; cluster.status; clocks
  *   diverge.c  digests that differ: who is in the majority
  *   copy_serve.c, copy_fetch.c   state transfer
+ *   wiring.c   what the parts tell each other
  *   node.c     starting and stopping all of it in order
  */
 #ifndef NODE_INTERNAL_H
@@ -187,6 +188,18 @@ void copy_tick(struct node *node, uint64_t now_ns);
 bool copy_active(const struct node *node, uint64_t now_ns);
 void copy_close(struct node *node);
 
+/* ---- copy_accept.c */
+/*
+ * A fetched copy in the directory `dir` (data.mdb alone): is it whole, and at or past wanted_index?
+ * Gives the raft index at which it was taken.
+ */
+bool copy_check(struct node *node, const char *dir, uint64_t wanted_index, uint64_t *index);
+/*
+ * Puts it in place of the ledger, in one step, clears the note needs-state and takes the old ledger
+ * away.
+ */
+void copy_exchange(struct node *node, const char *dir, uint64_t index);
+
 /* ---- copy_fetch.c */
 /*
  * Fetches the ledger from a peer until it has a state at or past the note's manifest; runs the loop
@@ -195,10 +208,22 @@ void copy_close(struct node *node);
 enum status MUST_CHECK copy_fetch(struct node *node, const struct consensus_options *options,
                                   const struct consensus_manifest *manifest);
 
-/* ---- node.c */
-/* Restarts the process in place (exec): the same arguments, a fresh state. Does not return. */
-void node_restart(struct node *node) __attribute__((noreturn));
+/* ---- wiring.c */
+/* The lists, peers, queues and forwards of a zeroed struct node. */
+enum status MUST_CHECK node_prepare(struct node *node, const struct config *config,
+                                    const struct clock *clock, queue_wake wake);
+/* Events and calls, while all parts are open. */
+void node_work(struct node *node);
+/* Each TICK_MS, while all parts are open. */
+void node_tick(struct node *node, uint64_t now_ns);
+/* What consensus calls; its data is the node. */
+struct consensus_callbacks node_consensus_callbacks(void);
+/* After raft has loaded its log: may this node vote? */
+bool node_log_is_whole(struct node *node);
 /* This node lost a state that raft wants it to have: notes that durably and restarts. */
 bool node_on_restore(void *data, const struct consensus_manifest *manifest);
 
+/* ---- node.c */
+/* Restarts the process in place (exec): the same arguments, a fresh state. Does not return. */
+void node_restart(struct node *node) __attribute__((noreturn));
 #endif

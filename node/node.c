@@ -19,16 +19,6 @@ static const char *const PART = "node";
 
 /* ---- the loop's callbacks ------------------------------------------------------------------ */
 
-/* Events and calls, while all parts are open. */
-static void node_work(struct node *node)
-{
-    if (node->consensus == NULL || node->stop == STOP_CLOSE) {
-        return;
-    }
-    core_events(node);
-    node_inbox(node);
-}
-
 static void on_wake(uv_async_t *handle)
 {
     struct node *node = handle->data;
@@ -50,84 +40,6 @@ static void on_check(uv_check_t *handle)
     }
     ledger_thread_stored(node->ledger_thread, consensus_last_stored(node->consensus));
     forward_flush(node);
-}
-
-static void on_message(void *data, uint32_t peer, const uint8_t *bytes, size_t size)
-{
-    struct node *node = data;
-    struct reader reader = reader_of(bytes, size);
-    while (reader_left(&reader) > 0) {
-        struct link_item item;
-        if (link_item_read(&reader, &item) != STATUS_OK) {
-            log_warn(PART, "node %u sent a damaged message", peer);
-            return;
-        }
-        switch (item.kind) {
-        case LINK_REQUEST:
-            forward_on_request(node, peer, &item);
-            break;
-        case LINK_ANSWER:
-            forward_on_answer(node, peer, &item);
-            break;
-        case LINK_STATUS:
-            gossip_on_status(node, peer, &item.status);
-            break;
-        case LINK_DIGEST_ASK:
-            diverge_on_ask(node, peer, &item);
-            break;
-        case LINK_DIGEST_TELL:
-            diverge_on_tell(node, peer, &item);
-            break;
-        }
-    }
-}
-
-static void on_link(void *data, uint32_t id, bool up)
-{
-    struct node *node = data;
-    struct peer_state *peer = node_peer(node, id);
-    assert(peer != NULL);
-    peer->link_up = up;
-    if (!up) {
-        buffer_clear(&peer->out);
-        forward_link_down(node, id);
-    }
-}
-
-static void on_snapshot(void *data, uint64_t index)
-{
-    struct node *node = data;
-    assert(node->snapshot_index == 0);
-    node->snapshot_index = index;
-    ledger_thread_make_durable(node->ledger_thread, index, 0);
-}
-
-static bool on_incarnation(void *data, uint32_t peer, const uint8_t incarnation[16])
-{
-    struct node *node = data;
-    enum datadir_contact contact = CONTACT_FOREIGN;
-    enum status status = datadir_peer_incarnation(node->dir, peer, incarnation, &contact);
-    if (status != STATUS_OK) {
-        log_error(PART, "the incarnation of node %u can not be recorded: %s", peer,
-                  status_text(status));
-        return false;
-    }
-    return contact != CONTACT_FOREIGN;
-}
-
-bool node_on_restore(void *data, const struct consensus_manifest *manifest)
-{
-    struct node *node = data;
-    struct position position = ledger_thread_position(node->ledger_thread);
-    if (position.index >= manifest->index) {
-        return true;
-    }
-    log_info(PART, "raft's snapshot is at index %llu, the ledger at %llu: fetching the state",
-             (unsigned long long)manifest->index, (unsigned long long)position.index);
-    if (datadir_needs_state_write(node->dir, manifest) != STATUS_OK) {
-        fail_stop(EXIT_DISK, PART, "the note needs-state can not be written");
-    }
-    node_restart(node);
 }
 
 void node_restart(struct node *node)
@@ -213,12 +125,7 @@ static void on_tick(uv_timer_t *handle)
     if (node->stop == STOP_CLOSE) {
         return;
     }
-    node_work(node);
-    core_tick(node, now_ns);
-    forward_tick(node, now_ns);
-    gossip_tick(node, now_ns);
-    diverge_tick(node, now_ns);
-    copy_tick(node, now_ns);
+    node_tick(node, now_ns);
 }
 
 /* ---- options of the parts ------------------------------------------------------------------ */
@@ -249,14 +156,7 @@ static void consensus_fill(struct node *node, struct consensus_peer *peers,
                                           .metrics = &node->metrics,
                                           .data = node};
     memcpy(options->listen_host, self->peer_listen_host, sizeof(options->listen_host));
-    options->callbacks = (struct consensus_callbacks){.on_apply = core_on_apply,
-                                                      .on_role = core_on_role,
-                                                      .on_snapshot = on_snapshot,
-                                                      .on_restore = node_on_restore,
-                                                      .on_message = on_message,
-                                                      .on_link = on_link,
-                                                      .on_copy = copy_on_stream,
-                                                      .on_incarnation = on_incarnation};
+    options->callbacks = node_consensus_callbacks();
 }
 
 static enum exit_status gateway_start(struct node *node)
@@ -312,24 +212,8 @@ static void loop_start(struct node *node)
 
 static void node_init(struct node *node, const struct config *config, char **argv)
 {
-    node->config = config;
     node->argv = argv;
-    node->id = config_self(config)->id;
-    node->clock = clock_system();
-    list_init(&node->epoch_jobs);
-    list_init(&node->barrier_reads);
-    list_init(&node->copies);
-    for (uint32_t i = 0; i < config->nodes_count; i++) {
-        if (config->nodes[i].id != node->id) {
-            struct peer_state *peer = &node->peers[node->peers_count++];
-            peer->id = config->nodes[i].id;
-            buffer_init(&peer->out, LINK_FRAME_BYTES_MAX);
-        }
-    }
-    pthread_mutex_init(&node->status_lock, NULL);
-    if (queue_init(&node->inbox, NODE_REQUESTS_MAX, wake_node, node) != STATUS_OK ||
-        queue_init(&node->events, NODE_REQUESTS_MAX, wake_node, node) != STATUS_OK ||
-        forward_open(node) != STATUS_OK) {
+    if (node_prepare(node, config, clock_system(), wake_node) != STATUS_OK) {
         fail_stop(EXIT_DISK, PART, "out of memory");
     }
 }
@@ -358,30 +242,6 @@ static enum exit_status ledger_start(struct node *node)
     return EXIT_DONE;
 }
 
-/*
- * The ledger never commits past what raft has on this node's disk. A ledger ahead of the log means
- * that the log lost its tail: this node may have acknowledged what it no longer has, so it may not
- * vote. A state copy is ahead by right, up to the index at which it was taken.
- */
-static bool log_is_whole(struct node *node)
-{
-    uint64_t last = consensus_last_index(node->consensus);
-    uint64_t committed = node->opened_index;
-    uint64_t copied = 0;
-    if (datadir_copy_index_read(node->dir, &copied) != STATUS_OK) {
-        log_error(PART, "the note copy-index is damaged");
-        return false;
-    }
-    if (last >= committed || committed <= copied) {
-        return true;
-    }
-    log_error(PART,
-              "raft's log ends at index %llu but the ledger has %llu: the log lost its tail. This "
-              "node must not vote any more: replace it under a new id",
-              (unsigned long long)last, (unsigned long long)committed);
-    return false;
-}
-
 static enum exit_status exit_of(enum status status)
 {
     switch ((int)status) {
@@ -405,7 +265,7 @@ static enum exit_status consensus_start(struct node *node, const struct consensu
         log_error(PART, "%s", error);
         return exit_of(status);
     }
-    return log_is_whole(node) ? EXIT_DONE : EXIT_DATA;
+    return node_log_is_whole(node) ? EXIT_DONE : EXIT_DATA;
 }
 
 static enum exit_status state_fetch(struct node *node, const struct consensus_options *options)
@@ -542,6 +402,9 @@ enum exit_status node_run(const struct config *config, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     static struct node node; /* one process, one node; too large for the stack */
     descriptors_raise();
+#ifdef PAYLEDGER_MUTANTS
+    log_warn(PART, "this build has faults on purpose (PAYLEDGER_MUTANTS): never use it for money");
+#endif
     node_init(&node, config, argv);
     char error[DATADIR_ERROR_BYTES];
     enum status status = datadir_open(&node.dir, config, error, sizeof(error));

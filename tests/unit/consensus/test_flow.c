@@ -59,6 +59,12 @@ static void raft_sent(struct raft_io_send *request, int status)
     fake->done_count++;
 }
 
+static raft_time fake_time(struct raft_io *io)
+{
+    (void)io;
+    return 5000;
+}
+
 static void send_entries(struct fake *fake, struct raft_io_send *request, raft_index previous,
                          unsigned count)
 {
@@ -81,7 +87,8 @@ static void repetition_is_dropped_and_answered_later(void **state)
     struct fake *fake = calloc(1, sizeof *fake);
     assert_non_null(fake);
     assert_int_equal(uv_loop_init(&fake->loop), 0);
-    fake->io = (struct raft_io){.version = 1, .impl = fake, .data = &fake->raft, .send = fake_send};
+    fake->io = (struct raft_io){
+        .version = 1, .impl = fake, .data = &fake->raft, .send = fake_send, .time = fake_time};
     fake->raft.data = &fake->consensus;
     struct endpoint *endpoint = &fake->consensus.endpoint;
     endpoint->loop = &fake->loop;

@@ -1,0 +1,86 @@
+/*
+ * After the last byte of a fetched copy: is it whole, and how it takes the ledger's place.
+ */
+#include "node/internal.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const PART = "fetch";
+
+enum { FILE_BYTES_MAX = PATH_BYTES_MAX + 32 };
+
+/* The copy must be whole in itself: counts of all tables, and money that adds up. */
+static bool summary_is_sound(const struct store_summary *summary)
+{
+    const struct position *position = &summary->position;
+    return summary->accounts == position->accounts_count &&
+           summary->account_ids == position->accounts_count &&
+           summary->currencies == position->currencies_count &&
+           summary->payments == position->seq && summary->payment_ids == position->payments_count &&
+           summary->debits_posted == summary->credits_posted &&
+           summary->debits_held == summary->credits_held;
+}
+
+bool copy_check(struct node *node, const char *dir, uint64_t wanted_index, uint64_t *index)
+{
+    char error[512];
+    struct ledger *ledger = NULL;
+    struct ledger_options options = {
+        .path = dir, .map_bytes = node->config->map_bytes, .metrics = &node->metrics};
+    if (ledger_open(&ledger, &options, error, sizeof(error)) != STATUS_OK) {
+        log_warn(PART, "%s", error);
+        return false;
+    }
+    struct store_summary summary;
+    enum status status = ledger_summarize(ledger, &summary);
+    ledger_close(ledger);
+    if (status != STATUS_OK || !summary_is_sound(&summary) ||
+        summary.position.index < wanted_index) {
+        log_warn(PART, "the copy is not whole or not recent enough");
+        return false;
+    }
+    log_info(PART, "the copy is sound: seq=%llu raft index=%llu",
+             (unsigned long long)summary.position.seq, (unsigned long long)summary.position.index);
+    *index = summary.position.index;
+    return true;
+}
+
+static void sync_dir(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0) {
+        fail_stop(EXIT_DISK, PART, "%s: %s", path, strerror(errno));
+    }
+    (void)close(fd);
+}
+
+static void remove_file(const char *dir, const char *name)
+{
+    char path[FILE_BYTES_MAX];
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+    (void)unlink(path);
+}
+
+void copy_exchange(struct node *node, const char *dir, uint64_t index)
+{
+    remove_file(dir, "lock.mdb");
+    sync_dir(dir);
+    if (datadir_copy_index_write(node->dir, index) != STATUS_OK ||
+        renameat2(AT_FDCWD, dir, AT_FDCWD, datadir_ledger_path(node->dir), RENAME_EXCHANGE) != 0) {
+        fail_stop(EXIT_DISK, PART, "%s can not be put in place: %s", dir, strerror(errno));
+    }
+    sync_dir(datadir_path(node->dir));
+    if (datadir_needs_state_clear(node->dir) != STATUS_OK) {
+        fail_stop(EXIT_DISK, PART, "the note needs-state can not be removed");
+    }
+    remove_file(dir, "data.mdb");
+    remove_file(dir, "lock.mdb");
+    (void)rmdir(dir);
+    metric_add(&node->metrics, METRIC_SNAPSHOTS_INSTALLED, 1);
+}
