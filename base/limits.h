@@ -1,6 +1,7 @@
 /*
- * Every bound of the product, with its reason. Units stand at the end of the names. Relations between
- * bounds are asserted at compile time at the end. Full is a normal state: refuse early and clearly.
+ * Every bound of the product, with its reason. Units stand at the end of the names. Relations
+ * between bounds are asserted at compile time at the end. Full is a normal state: refuse early and
+ * clearly.
  */
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
@@ -9,10 +10,10 @@
 
 enum {
     /* --- the cluster ------------------------------------------------------------------------- */
-    NODES_MAX = 7,          /* 3 or 5 voters, and room for a replacement beside them */
-    NODE_ID_MAX = 99999,    /* titles in cluster.conf match [1-9][0-9]{0,4} */
-    HOST_BYTES_MAX = 255,   /* a DNS name (RFC 1035, 2.3.4) */
-    PATH_BYTES_MAX = 1024,  /* paths in cluster.conf; longer ones are refused */
+    NODES_MAX = 7,             /* 3 or 5 voters, and room for a replacement beside them */
+    NODE_ID_MAX = 99999,       /* titles in cluster.conf match [1-9][0-9]{0,4} */
+    HOST_BYTES_MAX = 255,      /* a DNS name (RFC 1035, 2.3.4) */
+    PATH_BYTES_MAX = 1024,     /* paths in cluster.conf; longer ones are refused */
     LOG_LINE_BYTES_MAX = 2048, /* written in one piece: a pipe keeps up to 4096 bytes together */
     CLUSTER_NAME_BYTES_MAX = 64,
     NOTE_BYTES_MAX = 4096,        /* a small file of the data directory */
@@ -34,82 +35,82 @@ enum {
 
     /* --- requests ---------------------------------------------------------------------------- */
     BATCH_ITEMS_MAX = 8192,
-    MESSAGE_BYTES_MAX = 4 * 1024 * 1024,  /* one client message; a full batch fits */
-    ENVELOPES_MAX = 64,                   /* requests in one JSON array */
+    MESSAGE_BYTES_MAX = 4 * 1024 * 1024, /* one client message; a full batch fits */
+    ENVELOPES_MAX = 64,                  /* requests in one JSON array */
     JSON_DEPTH_MAX = 16,
-    JSON_NUMBER_BYTES_MAX = 63,           /* what the tree's parser takes; longer ones are malformed */
-    JSON_BYTES_PER_VALUE = 8,             /* a tree has at most bytes_max / 8 values: bounds memory */
+    JSON_NUMBER_BYTES_MAX = 63, /* what the tree's parser takes; longer ones are malformed */
+    JSON_BYTES_PER_VALUE = 8,   /* a tree has at most bytes_max / 8 values: bounds memory */
     REQUEST_ID_BYTES_MAX = 64,
     METHOD_BYTES_MAX = 64,
-    LIST_ITEMS_MAX = 1000,                /* rows of one list answer */
+    LIST_ITEMS_MAX = 1000, /* rows of one list answer */
     LIST_ITEMS_DEFAULT = 100,
-    LIST_BYTES_MAX = 4 * 1024 * 1024,     /* a list answer that has so many bytes ends early */
+    LIST_BYTES_MAX = 4 * 1024 * 1024, /* a list answer that has so many bytes ends early */
     /* The binary form of a message is never longer than twice its text. */
     REQUEST_BYTES_MAX = 2 * MESSAGE_BYTES_MAX,
-    ANSWER_BYTES_MAX = 32 * 1024 * 1024,  /* outcomes of 8,192 items, with balances */
+    ANSWER_BYTES_MAX = 32 * 1024 * 1024, /* outcomes of 8,192 items, with balances */
 
     /* --- sessions ---------------------------------------------------------------------------- */
     HTTP_HEAD_BYTES_MAX = 8192,
-    SESSION_REQUESTS_MAX = 1024,          /* unanswered requests of one connection */
+    SESSION_REQUESTS_MAX = 1024,                       /* unanswered requests of one connection */
     SESSION_REQUEST_BYTES_MAX = 2 * MESSAGE_BYTES_MAX, /* and their bytes */
-    SESSION_WRITE_BYTES_MAX = 48 * 1024 * 1024, /* one full answer as JSON, and then some */
-    SESSION_WRITE_MARK_BYTES = 1024 * 1024, /* with more unsent, no further request is taken */
+    SESSION_WRITE_BYTES_MAX = 48 * 1024 * 1024,        /* one full answer as JSON, and then some */
+    SESSION_WRITE_MARK_BYTES = 1024 * 1024,  /* with more unsent, no further request is taken */
     SESSION_INPUT_BYTES_MAX = 4 * 64 * 1024, /* read and not yet taken: what one read may bring */
     WORKER_INPUT_BYTES_MAX = 256 * 1024 * 1024, /* unfinished messages of a worker's sessions */
     SESSION_INPUT_BYTES_FREE = 64 * 1024, /* a session with less is not closed for their sum */
     WORKER_REPLY_BYTES_KEPT = 256 * 1024, /* memory for one reply that a worker keeps */
     SESSION_PING_MS = 20000,
     SESSION_DEAD_MS = 40000,
-    SESSION_STALL_MS = 10000,             /* a reader that takes nothing for so long is closed */
-    SESSION_OPEN_MS = 10000,              /* TLS handshake and HTTP head together */
-    SESSION_BODY_MS = 30000,              /* an HTTP body of 4 MiB over a slow line */
-    SESSION_IDLE_MS = 60000,              /* an HTTP connection kept alive without a request */
-    SESSION_CLOSE_MS = 2000,              /* from our close frame to the end of the connection */
-    SESSION_SWEEP_MS = 1000,              /* how often the times of all sessions are looked at */
+    SESSION_STALL_MS = 10000, /* a reader that takes nothing for so long is closed */
+    SESSION_OPEN_MS = 10000,  /* TLS handshake and HTTP head together */
+    SESSION_BODY_MS = 30000,  /* an HTTP body of 4 MiB over a slow line */
+    SESSION_IDLE_MS = 60000,  /* an HTTP connection kept alive without a request */
+    SESSION_CLOSE_MS = 2000,  /* from our close frame to the end of the connection */
+    SESSION_SWEEP_MS = 1000,  /* how often the times of all sessions are looked at */
     SESSIONS_PER_WORKER_MAX = 16384,
-    SESSIONS_REFUSED_MAX = 256,           /* above the former these get a 503, others nothing */
+    SESSIONS_REFUSED_MAX = 256, /* above the former these get a 503, others nothing */
     WORKERS_MAX = 64,
     STREAM_READ_BYTES = 64 * 1024,
-    STREAM_FLUSH_BYTES = 256 * 1024,      /* encrypted at a time; more would hold up the loop */
-    STREAM_LINGER_MS = 1000,              /* last words (a TLS alert) reach the other side */
-    STREAM_KEEPALIVE_S = 15,              /* silence after which the kernel asks */
-    STREAM_ADDRESSES_MAX = 8,             /* addresses of one name that are tried */
+    STREAM_FLUSH_BYTES = 256 * 1024,         /* encrypted at a time; more would hold up the loop */
+    STREAM_LINGER_MS = 1000,                 /* last words (a TLS alert) reach the other side */
+    STREAM_KEEPALIVE_S = 15,                 /* silence after which the kernel asks */
+    STREAM_ADDRESSES_MAX = 8,                /* addresses of one name that are tried */
     TLS_BUFFER_BYTES_MAX = 64 * 1024 * 1024, /* each buffer of an engine; callers stay below */
 
     /* --- the node ---------------------------------------------------------------------------- */
-    NODE_REQUESTS_MAX = 65536,            /* requests in flight on one node, all sessions */
+    NODE_REQUESTS_MAX = 65536,                 /* requests in flight on one node, all sessions */
     NODE_REQUEST_BYTES_MAX = 64 * 1024 * 1024, /* and their bytes */
-    SLOW_REQUESTS_MAX = 64,               /* instead, while a copy of the state must catch up */
-    FORWARDS_MAX = 65536,                 /* forwarded requests without an answer */
-    REQUEST_TIMEOUT_MS = 5000,            /* then `unknown`, or read_timeout */
-    REQUEST_RETRY_AFTER_MS = 100,         /* told to clients with `overloaded` */
+    SLOW_REQUESTS_MAX = 64,       /* instead, while a copy of the state must catch up */
+    FORWARDS_MAX = 65536,         /* forwarded requests without an answer */
+    REQUEST_TIMEOUT_MS = 5000,    /* then `unknown`, or read_timeout */
+    REQUEST_RETRY_AFTER_MS = 100, /* told to clients with `overloaded` */
     SHUTDOWN_DRAIN_MS = 2000,
     SHUTDOWN_TRANSFER_MS = 1500,
-    STATUS_PERIOD_MS = 100,               /* how often nodes tell each other their state */
-    PEER_SILENT_MS = 1000,                /* without news for so long a peer is unreachable */
-    CLOCK_OFFSET_MS_MAX = 500,            /* a leader further from the median resigns */
+    STATUS_PERIOD_MS = 100,    /* how often nodes tell each other their state */
+    PEER_SILENT_MS = 1000,     /* without news for so long a peer is unreachable */
+    CLOCK_OFFSET_MS_MAX = 500, /* a leader further from the median resigns */
 
     /* --- the log ----------------------------------------------------------------------------- */
-    ENTRY_BYTES_MAX = 1024 * 1024,        /* well under raft's 8 MiB segment */
+    ENTRY_BYTES_MAX = 1024 * 1024, /* well under raft's 8 MiB segment */
     ENTRY_COMMANDS_MAX = 2 * BATCH_ITEMS_MAX,
-    ENTRIES_IN_FLIGHT_MAX = 8,            /* proposed and not applied: bounds raft's memory */
-    /* Accounts touched by entries in flight; then verification waits for an apply. The largest atomic
-     * batch fits, so that it never waits for ever (about 350 bytes a key). */
+    ENTRIES_IN_FLIGHT_MAX = 8, /* proposed and not applied: bounds raft's memory */
+    /* Accounts touched by entries in flight; then verification waits for an apply. The largest
+     * atomic batch fits, so that it never waits for ever (about 350 bytes a key). */
     OVERLAY_KEYS_MAX = BATCH_ITEMS_MAX * 2 * LEGS_MAX,
     BATCH_REQUEST_BYTES_MAX = 768 * 1024, /* request bytes put into one batch (one may be larger) */
     APPLY_QUEUE_BYTES_MAX = 64 * 1024 * 1024, /* above it peers are not read, nothing is admitted */
-    DIGESTS_KEPT = 1024,                  /* recent (seq, digest) pairs of each node */
+    DIGESTS_KEPT = 1024,                      /* recent (seq, digest) pairs of each node */
 
     /* --- peers ------------------------------------------------------------------------------- */
     PEER_CONNECT_MS = 2000,
     PEER_RETRY_MS = 150,
-    PEER_USER_TIMEOUT_MS = 2000,          /* TCP_USER_TIMEOUT: a cut link is noticed */
-    PEER_STALL_MS = 3000,                 /* a link that does not drain for so long is cut */
+    PEER_USER_TIMEOUT_MS = 2000,             /* TCP_USER_TIMEOUT: a cut link is noticed */
+    PEER_STALL_MS = 3000,                    /* a link that does not drain for so long is cut */
     PEER_WRITE_BYTES_MAX = 48 * 1024 * 1024, /* one full frame, and half as much behind it */
-    PEER_HANDSHAKES_MAX = 32,             /* accepted connections that have not said who they are */
-    PEER_REFUSAL_LOG_MS = 1000,           /* refused connections are logged at most so often */
-    PEER_RESEND_MS = 250,                 /* entries on their way are not sent again before */
-    PEER_WATCH_MS = 250,                  /* how often streams are checked for a stall */
+    PEER_HANDSHAKES_MAX = 32,   /* accepted connections that have not said who they are */
+    PEER_REFUSAL_LOG_MS = 1000, /* refused connections are logged at most so often */
+    PEER_RESEND_MS = 250,       /* entries on their way are not sent again before */
+    PEER_WATCH_MS = 250,        /* how often streams are checked for a stall */
     PEER_PUMP_BYTES_MAX = 4 * 1024 * 1024, /* raft's bytes waiting for the wire, per stream */
     LINK_FRAME_BYTES_MAX = ANSWER_BYTES_MAX + 1024,
 
@@ -118,27 +119,27 @@ enum {
     RAFT_ELECTION_TIMEOUT_MS = 800,
     RAFT_HEARTBEATS_PER_TIMEOUT_MIN = 8, /* else one lost packet may start an election */
     RAFT_CONNECT_RETRY_MS = 150,
-    RAFT_DISK_RETRY_MS = 1000,            /* a full disk is noticed at raft's first retry */
-    RAFT_INSTALL_SNAPSHOT_MS = 5000,      /* a manifest is stored in milliseconds */
-    RAFT_PROPOSALS_MAX = 256,             /* a deposed leader's wait for its election timeout */
+    RAFT_DISK_RETRY_MS = 1000,       /* a full disk is noticed at raft's first retry */
+    RAFT_INSTALL_SNAPSHOT_MS = 5000, /* a manifest is stored in milliseconds */
+    RAFT_PROPOSALS_MAX = 256,        /* a deposed leader's wait for its election timeout */
     RAFT_INFLIGHT_ENTRIES_MAX = 64,
-    RAFT_SNAPSHOT_BYTES = 64 * 1024 * 1024, /* entries applied between two snapshots */
-    RAFT_SNAPSHOT_TRAILING = 1024,        /* entries kept behind a snapshot; never 0 */
-    RAFT_SNAPSHOT_ENTRIES_MAX = 65536,    /* a snapshot at the latest after so many entries */
+    RAFT_SNAPSHOT_BYTES = 64 * 1024 * 1024,    /* entries applied between two snapshots */
+    RAFT_SNAPSHOT_TRAILING = 1024,             /* entries kept behind a snapshot; never 0 */
+    RAFT_SNAPSHOT_ENTRIES_MAX = 65536,         /* a snapshot at the latest after so many entries */
     RAFT_COPY_HOLD_BYTES = 1024 * 1024 * 1024, /* log kept while a peer fetches the state */
-    RAFT_WATCHDOG_MS = 10000,             /* an append or snapshot that takes longer stops the node */
+    RAFT_WATCHDOG_MS = 10000, /* an append or snapshot that takes longer stops the node */
 
     /* --- the command line -------------------------------------------------------------------- */
     CLIENT_NODES_MAX = 16,
-    CLIENT_WORDS_MAX = 8,            /* words of a command besides its options */
+    CLIENT_WORDS_MAX = 8, /* words of a command besides its options */
     CLIENT_OPTIONS_MAX = 64,
-    CLIENT_CONNECT_MS = 2000,        /* then the next node is tried */
+    CLIENT_CONNECT_MS = 2000,                      /* then the next node is tried */
     CLIENT_ATTEMPT_MS = REQUEST_TIMEOUT_MS + 1000, /* the node's own deadline comes first */
-    CLIENT_TIMEOUT_MS = 15000,       /* all attempts together; several elections fit */
+    CLIENT_TIMEOUT_MS = 15000, /* all attempts together; several elections fit */
     CLIENT_TIMEOUT_MS_MAX = 3600000,
     CLIENT_RETRY_MS = 100,
     CLIENT_FILE_BYTES_MAX = 1024 * 1024 * 1024, /* a batch file is read whole */
-    CLIENT_CHUNK_ITEMS = 1000,       /* payments of one request of a batch file */
+    CLIENT_CHUNK_ITEMS = 1000,                  /* payments of one request of a batch file */
     CLIENT_CHUNK_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 1024, /* room for the envelope */
     CLIENT_TABLE_BYTES_MAX = 256 * 1024 * 1024,
     CLIENT_ANSWER_BYTES_MAX = 64 * 1024 * 1024, /* JSON of the largest answer */
@@ -148,17 +149,18 @@ enum {
     BENCH_SECONDS_MAX = 86400,
 
     /* --- storage ----------------------------------------------------------------------------- */
-    COMMIT_PERIOD_MS = 250,               /* LMDB commits at least so often under load */
-    COMMIT_SCAN_MS = 5,                   /* a waiting scan brings the commit forward to this */
+    COMMIT_PERIOD_MS = 250,                   /* LMDB commits at least so often under load */
+    COMMIT_SCAN_MS = 5,                       /* a waiting scan brings the commit forward to this */
     COMMIT_ENTRY_BYTES_MAX = 8 * 1024 * 1024, /* entries applied in one transaction (dirty pages) */
-    STORE_READERS_MAX = WORKERS_MAX + 16, /* a scan on each worker, the transfer, tools */
-    RECORD_BYTES_MAX = 32 * 1024,         /* 64 legs with texts, metadata, 128 sides of 49 bytes */
-    READER_AGE_MS_MAX = 1000,             /* a read transaction is never held longer */
+    STORE_READERS_MAX = WORKERS_MAX + 16,     /* a scan on each worker, the transfer, tools */
+    RECORD_BYTES_MAX = 32 * 1024,          /* 64 legs with texts, metadata, 128 sides of 49 bytes */
+    READER_AGE_MS_MAX = 1000,              /* a read transaction is never held longer */
     DISK_RESERVE_BYTES = 256 * 1024 * 1024 /* below it payments are refused (storage_full) */
 };
 
 static_assert(OUTCOME_ROWS_MAX >= 2 * LEGS_MAX, "every account of a payment has its row");
-static_assert(ENTRY_COMMANDS_MAX >= BATCH_ITEMS_MAX, "an atomic batch of small items fits one entry");
+static_assert(ENTRY_COMMANDS_MAX >= BATCH_ITEMS_MAX,
+              "an atomic batch of small items fits one entry");
 static_assert(BATCH_REQUEST_BYTES_MAX < ENTRY_BYTES_MAX, "a batch makes about one entry");
 static_assert((long long)ENTRY_BYTES_MAX * ENTRIES_IN_FLIGHT_MAX <= 8 * 1024 * 1024,
               "raft's memory per follower stays within one segment");

@@ -18,7 +18,8 @@
            "Requests without id, neither executed nor answered")                                   \
     METRIC(OVERLOADED, "payledger_overloaded_total", COUNTER, "Requests refused as overloaded")    \
     METRIC(SESSIONS, "payledger_sessions", GAUGE, "Open WebSocket sessions")                       \
-    METRIC(SESSIONS_OPENED, "payledger_sessions_opened_total", COUNTER, "WebSocket sessions opened") \
+    METRIC(SESSIONS_OPENED, "payledger_sessions_opened_total", COUNTER,                            \
+           "WebSocket sessions opened")                                                            \
     METRIC(HTTP_REQUESTS, "payledger_http_requests_total", COUNTER, "HTTP requests")               \
     METRIC(PROTOCOL_ERRORS, "payledger_protocol_errors_total", COUNTER,                            \
            "Client connections closed for breaking a protocol")                                    \

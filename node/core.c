@@ -13,6 +13,7 @@
 #include "node/internal.h"
 
 #include "base/log.h"
+#include "base/mutant.h"
 
 #include <stdlib.h>
 
@@ -102,7 +103,11 @@ void core_on_role(void *data, enum consensus_role role, uint64_t term, uint32_t 
     metric_set(&node->metrics, METRIC_LEADER, role == ROLE_LEADER ? 1 : 0);
     if (became_leader) {
         metric_add(&node->metrics, METRIC_ELECTIONS, 1);
-        barrier_propose(node);
+        if (MUTANT("no-barrier")) {
+            epoch_begin(node);
+        } else {
+            barrier_propose(node);
+        }
     } else if (role != ROLE_LEADER) {
         node->barrier_retry_at_ns = 0;
         epoch_jobs_route(node);
@@ -134,6 +139,10 @@ static void propose_entry(struct node *node, const struct ledger_event *event)
         struct ledger_entry *entry = event->entry;
         status = consensus_propose(node->consensus, entry->bytes.data, entry->bytes.size);
         entry->proposed = status == STATUS_OK;
+        if (entry->proposed && MUTANT("reply-before-commit")) {
+            ledger_thread_apply(node->ledger_thread, consensus_last_index(node->consensus),
+                                entry->bytes.data, entry->bytes.size);
+        }
     }
     if (status == STATUS_OK) {
         metric_add(&node->metrics, METRIC_ENTRIES_PROPOSED, 1);

@@ -5,6 +5,8 @@
  */
 #include "node/internal.h"
 
+#include "base/mutant.h"
+
 static enum job_kind job_kind_of(const struct call *call)
 {
     switch (call->kind) {
@@ -44,7 +46,8 @@ enum status node_submit(void *data, struct call *call)
         job_free(job);
         return STATUS_OK;
     }
-    bool waits_for_barrier = job->kind != JOB_EXECUTE && call->read_mode == READ_LINEARIZABLE;
+    bool waits_for_barrier = job->kind != JOB_EXECUTE && call->read_mode == READ_LINEARIZABLE &&
+                             !MUTANT("stale-reads") && !(MUTANT("leader-reads-locally") && leading);
     if (job->kind != JOB_EXECUTE && !waits_for_barrier) {
         job->min_seq = call->read_mode == READ_MIN_SEQ ? call->min_seq : 0;
         ledger_thread_submit(node->ledger_thread, job);

@@ -251,8 +251,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_the_end_of_an_epoch_tells_lost_from_unknown, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_nothing_is_committed_before_raft_has_it_on_disk,
-                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_is_committed_before_raft_has_it_on_disk, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_a_digest_is_told, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
