@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "consensus/internal.h"
 
 #include <stdlib.h>
@@ -31,7 +32,7 @@ static void guard_count_error(struct guard *guard)
 /* Stops the node if a call of raft's disk failed. */
 static int guard_check(struct guard *guard, int error, const char *what)
 {
-    if (error != 0 && !guard->closing) {
+    if (error != 0 && !guard->closing && !MUTANT("errors-ignored")) {
         guard_count_error(guard);
         fail_stop(EXIT_DISK, "raft", "%s failed: %s: %s", what, raft_strerror(error),
                   guard->io->errmsg);
@@ -95,7 +96,7 @@ static void guard_trace(struct raft_tracer *tracer, int type, const void *info)
     if (message == NULL) {
         return;
     }
-    if (!guard->closing && guard_message_is_fatal(message)) {
+    if (!guard->closing && guard_message_is_fatal(message) && !MUTANT("errors-ignored")) {
         guard_count_error(guard);
         fail_stop(EXIT_DISK, "raft", "raft's log can not be written: %s (%s:%d)", message,
                   trace->diagnostic.file, trace->diagnostic.line);
@@ -122,6 +123,9 @@ static int guard_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
 static int guard_set_term(struct raft_io *io, raft_term term)
 {
     struct guard *guard = guard_of(io);
+    if (MUTANT("term-not-flushed")) {
+        return 0;
+    }
     return guard_check(guard, guard->original.set_term(io, term), "storing the term");
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/mutant.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -141,7 +142,7 @@ enum code amount_read(const struct value *value, u128 *amount)
     if (parsed >= AMOUNT_LIMIT) {
         return CODE_AMOUNT_OUT_OF_RANGE;
     }
-    *amount = parsed;
+    *amount = MUTANT("amounts-as-doubles") ? (u128)(double)parsed : parsed;
     return CODE_OK;
 }
 

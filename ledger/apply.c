@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "ledger/group.h"
 
 /* An entry on its way into the store. */
@@ -236,6 +237,9 @@ enum status ledger_apply(struct ledger *ledger, uint64_t index, const void *data
     }
     application.execution =
         (struct execution){.term = application.header.term, .time_ns = application.header.time_ns};
+    if (MUTANT("apply-not-determined")) {
+        application.execution.time_ns += (int64_t)((uintptr_t)ledger & 0xfff0);
+    }
     application.own = own_entry(ledger, &application.header.id);
     applied->own = application.own != NULL;
     applied->first_seq = application.header.first_seq;

@@ -5,6 +5,7 @@
 #include "ledger/store_internal.h"
 
 #include "base/check.h"
+#include "base/mutant.h"
 #include "ledger/record.h"
 #include "ledger/row.h"
 
@@ -106,6 +107,9 @@ static void view_currency_put(struct view *view, const struct currency *currency
     }
 }
 
+/* The mutant "ids-forgotten" remembers payment ids only while the process runs. */
+static uint64_t mutant_opened_seq = UINT64_MAX;
+
 static bool view_payment_find(struct view *view, const struct uuid *id, struct payment_seen *seen)
 {
     if (view->error != STATUS_OK) {
@@ -113,7 +117,8 @@ static bool view_payment_find(struct view *view, const struct uuid *id, struct p
     }
     struct store_txn *txn = store_view_of(view)->txn;
     uint64_t seq;
-    if (!succeeded(view, store_payment_seq(txn, id, &seq))) {
+    if (!succeeded(view, store_payment_seq(txn, id, &seq)) ||
+        (MUTANT("ids-forgotten") && seq <= mutant_opened_seq)) {
         return false;
     }
     struct text bytes = {0};
@@ -137,6 +142,9 @@ static void view_record_put(struct view *view, const struct uuid *id, struct tex
     if (view->error != STATUS_OK) {
         return;
     }
+    if (MUTANT("payments-dropped") && decision->seq % 1000 == 0) {
+        return;
+    }
     struct store_view *store_view = store_view_of(view);
     struct buffer *record = &store_view->record;
     buffer_clear(record);
@@ -155,8 +163,9 @@ static void view_record_put(struct view *view, const struct uuid *id, struct tex
         return;
     }
     const struct text key = {.data = (const char *)id->bytes, .size = sizeof(id->bytes)};
-    (void)succeeded(view, store_put_number(store_view->txn, TABLE_PAYMENT_IDS,
-                                           store_text_value(key), decision->seq, MDB_NOOVERWRITE));
+    (void)succeeded(view,
+                    store_put_number(store_view->txn, TABLE_PAYMENT_IDS, store_text_value(key),
+                                     decision->seq, MUTANT("ids-forgotten") ? 0 : MDB_NOOVERWRITE));
 }
 
 static bool view_reference_find(struct view *view, struct text reference, uint64_t *seq)
@@ -189,6 +198,9 @@ static const struct view_functions store_view_functions = {
 void store_view_init(struct store_view *view, struct store_txn *txn,
                      const struct position *position, struct buffer *records)
 {
+    if (MUTANT("ids-forgotten") && mutant_opened_seq == UINT64_MAX) {
+        mutant_opened_seq = position->seq;
+    }
     assert(view != NULL && txn != NULL && position != NULL);
     assert(txn == &txn->store->write);
     *view = (struct store_view){

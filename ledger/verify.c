@@ -6,6 +6,7 @@
 #include "ledger/internal.h"
 
 #include "base/check.h"
+#include "base/mutant.h"
 
 #include <string.h>
 
@@ -34,7 +35,8 @@ static void lose_pending(struct ledger *ledger, const struct pending *pending,
 {
     for (uint32_t i = 0; i < pending->items_count; i++) {
         const struct item *item = &pending->items[i];
-        const bool unknown = pending->entry.proposed && item->disposition != ITEM_BARRIER;
+        const bool unknown = pending->entry.proposed && item->disposition != ITEM_BARRIER &&
+                             !MUTANT("unknown-as-failed");
         answer_lost(item, unknown ? CODE_UNKNOWN : CODE_LEADERSHIP_LOST);
         if (item->last) {
             answer_finish(ledger, item->request, answered);
