@@ -327,9 +327,8 @@ static void finish(struct ledger_thread *thread)
     commit_want(thread, COMMIT_FLUSH);
     if (atomic_load(&thread->stored) >= ledger_position(thread->options.ledger).index) {
         commit_do(thread);
-    } else {
-        ledger_abandon(thread->options.ledger);
     }
+    ledger_abandon(thread->options.ledger);
     for (struct list *node = list_pop(&thread->durable); node != NULL;
          node = list_pop(&thread->durable)) {
         free(CONTAINER_OF(node, struct work, node));
