@@ -237,3 +237,74 @@ void add_leg(struct command *payment, const char *debit, const char *credit, u12
     target->legs_count++;
     target->short_form = false;
 }
+
+void driver_make_bank(struct driver *driver)
+{
+    const struct command commands[] = {
+        make_currency("EUR", 2),
+        make_account("alice", "EUR", false, 0),
+        make_account("bob", "EUR", false, 0),
+        make_account("shop", "EUR", false, 0),
+        make_account("bank", "EUR", false, -1),
+        make_payment(1, "bank", "alice", 1000),
+    };
+    for (uint32_t i = 0; i < ARRAY_COUNT(commands); i++) {
+        assert_int_equal(driver_do(driver, &commands[i], NULL), CODE_OK);
+    }
+}
+
+uint64_t driver_seq(const struct driver *driver)
+{
+    return ledger_position(driver->ledger).seq;
+}
+
+struct applied driver_apply_entry(struct driver *driver, const struct ledger_entry *entry)
+{
+    static uint8_t bytes[ENTRY_BYTES_MAX];
+    const size_t size = entry->bytes.size;
+    memcpy(bytes, entry->bytes.data, size);
+    return driver_apply(driver, bytes, size);
+}
+
+i128 driver_posted(struct driver *driver, const char *id)
+{
+    struct query query = {.kind = QUERY_ACCOUNT_GET};
+    memcpy(query.account, id, strlen(id));
+    query.account_size = (uint8_t)strlen(id);
+    struct buffer answer;
+    buffer_init(&answer, ANSWER_BYTES_MAX);
+    check_ok(ledger_query(driver->ledger, &query, &answer));
+    struct reader reader = reader_of(answer.data, answer.size);
+    struct answer_head head;
+    struct account_view view;
+    check_ok(answer_head_read(&reader, &head));
+    check_ok(account_view_read(&reader, &view));
+    const i128 posted = view.posted;
+    buffer_deinit(&answer);
+    return posted;
+}
+
+enum code call_code(const struct call *call, uint32_t index)
+{
+    static struct outcome outcome;
+    call_outcome(call, index, &outcome);
+    return outcome.code;
+}
+
+struct call *call_make_long(enum request_mode mode, uint64_t first_id, uint32_t count)
+{
+    static char metadata[METADATA_BYTES_MAX];
+    memset(metadata, ' ', sizeof(metadata));
+    metadata[0] = '{';
+    metadata[sizeof(metadata) - 1] = '}';
+    struct command *commands = calloc(count, sizeof(*commands));
+    assert_non_null(commands);
+    for (uint32_t i = 0; i < count; i++) {
+        commands[i] = make_payment(first_id + i, "bank", "bob", 1);
+        commands[i].payment.has_metadata = true;
+        commands[i].payment.metadata = (struct text){.data = metadata, .size = sizeof(metadata)};
+    }
+    struct call *call = call_make(mode, commands, count);
+    free(commands);
+    return call;
+}

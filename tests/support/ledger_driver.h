@@ -56,6 +56,18 @@ enum code driver_do(struct driver *driver, const struct command *command, struct
 /* The outcome of command `index`; texts are borrowed from the call. */
 void call_outcome(const struct call *call, uint32_t index, struct outcome *outcome);
 
+enum code call_code(const struct call *call, uint32_t index);
+
+/* alice has 1000 cents from bank (payment 1), bob and shop have nothing. */
+void driver_make_bank(struct driver *driver);
+/* Payments with much metadata: many entries for one batch. From bank to bob, ids from first_id. */
+struct call *call_make_long(enum request_mode mode, uint64_t first_id, uint32_t count);
+uint64_t driver_seq(const struct driver *driver);
+/* The balance of an account. */
+i128 driver_posted(struct driver *driver, const char *id);
+/* Applies a copy of the entry, as raft hands one over. */
+struct applied driver_apply_entry(struct driver *driver, const struct ledger_entry *entry);
+
 /* Commands with texts that the caller keeps. */
 struct uuid uuid_of(uint64_t number);
 struct command make_currency(const char *code, uint8_t scale);
