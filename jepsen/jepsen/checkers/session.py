@@ -1,8 +1,8 @@
 """Sessions: read your writes, and reads that never go back, on whichever node they are made.
 
-A session carries `min_seq` from each answer to its next read. Such reads, and linearizable ones, report
-at least the highest seq that the session has seen; the number of entries of an account, which no node
-makes up from a seq, never falls either. Stale reads are promised nothing.
+A session carries the highest seq that it has seen as `min_seq` to its next read. Such reads, and
+linearizable ones, report at least that seq; the number of entries of an account, which no node makes up
+from a seq, never falls either. Stale reads are promised nothing.
 """
 
 from .finding import Findings
@@ -14,7 +14,6 @@ class Session:
         self.highest = (-1, None)  # seq, Op
         self.written = (-1, None)
         self.entries = {}  # account -> (entries, Op)
-        self.nodes = set()
         self.switches = 0
         self.last_node = None
 
@@ -30,7 +29,7 @@ def check(run):
         session.last_node = op.node
         placed = op.seq is not None and not op.writes and not (
             op.f == "read-payment" and op.result is not None)
-        promised = placed and _promised(session, op)
+        promised = placed and not op.value.get("stale")
         if promised:
             reads += 1
             _order(findings, session, op)
@@ -40,20 +39,14 @@ def check(run):
     return findings.result(sessions=len(sessions), reads=reads, node_switches=switches)
 
 
-def _promised(session, op):
-    """Whether this read owes the session everything it has seen."""
-    if op.value.get("stale"):
-        return False
-    wanted = op.value.get("min_seq")
-    return wanted is None or wanted >= session.highest[0]
-
-
 def _order(findings, session, op):
     for (seq, earlier), what in ((session.written, "its own write"),
                                  (session.highest, "what it had seen")):
         if op.seq < seq:
-            findings.error(f"session {op.session} reads seq {op.seq}, before {what} at seq {seq}",
-                           [earlier, op], [seq, op.seq], f">= {seq}", op.seq)
+            wanted = op.value.get("min_seq")
+            asked = f"; it asked for {wanted} only" if wanted is not None and wanted < seq else ""
+            findings.error(f"session {op.session} reads seq {op.seq}, before {what} at seq {seq}"
+                           + asked, [earlier, op], [seq, op.seq], f">= {seq}", op.seq)
             return
 
 

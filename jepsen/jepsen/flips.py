@@ -1,0 +1,67 @@
+"""Flipped bits in the files of a node that is stopped, and their undoing."""
+
+import os
+
+
+class Flip:
+    def __init__(self, path, offset, before, after):
+        self.path = path
+        self.offset = offset
+        self.before = before
+        self.after = after
+
+    def stands(self):
+        """Whether the byte still is what the flip made of it."""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self.offset)
+                return file.read(1) == bytes([self.after])
+        except OSError:
+            return False
+
+    def undo(self):
+        """Mends the byte where it still is the flipped one; never anything newer."""
+        if self.stands():
+            with open(self.path, "r+b") as file:
+                file.seek(self.offset)
+                file.write(bytes([self.before]))
+
+    def __str__(self):
+        return (f"{os.path.basename(self.path)}+{self.offset}: "
+                f"{self.before:02x} -> {self.after:02x}")
+
+
+def kinds_of_files(directory):
+    """{"ledger": [LMDB's data], "log": [raft's segments]} of a data directory."""
+    found = {"ledger": [], "log": []}
+    for folder, _, names in os.walk(directory):
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            if name == "data.mdb":
+                found["ledger"].append(path)
+            elif "-" in name and name.replace("-", "").isdigit() or name.startswith("open-"):
+                found["log"].append(path)
+    return found
+
+
+def flip(rng, path, count):
+    """Flips `count` bits at places that hold something; returns the Flips."""
+    size = os.path.getsize(path)
+    flips = []
+    with open(path, "r+b") as file:
+        for _ in range(200 * count):
+            if len(flips) == count or size == 0:
+                break
+            offset = rng.randrange(size)
+            file.seek(offset)
+            # Zeroes are mostly space that nobody reads.
+            around = file.read(1)
+            if around in (b"", b"\0"):
+                continue
+            after = around[0] ^ (1 << rng.randrange(8))
+            file.seek(offset)
+            file.write(bytes([after]))
+            flips.append(Flip(path, offset, around[0], after))
+        file.flush()
+        os.fsync(file.fileno())
+    return flips

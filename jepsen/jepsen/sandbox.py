@@ -1,0 +1,95 @@
+"""The namespaces around everything that runs: nothing of a run is visible outside, and when the
+command ends, in whatever way, the kernel takes its processes, mounts and devices away.
+
+The outer process makes a scratch directory, starts the same command again inside, and afterwards
+looks for anything left behind.
+"""
+
+import glob
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from . import paths
+
+SCRATCH_ENV = "JEPSEN_SCRATCH"
+LEFTOVER_WAIT_S = 5
+
+
+def inside():
+    """Whether this process is already in the namespaces."""
+    return SCRATCH_ENV in os.environ
+
+
+def scratch():
+    """The directory of the running command, removed at its end."""
+    return os.environ[SCRATCH_ENV]
+
+
+def enter(arguments):
+    """Runs this command again inside; returns its exit status."""
+    if os.geteuid() != 0:
+        print("jepsen: needs root, for namespaces of its own", file=sys.stderr)
+        return 255
+    directory = tempfile.mkdtemp(prefix="payledger-jepsen-", dir="/tmp")
+    # A signal to the terminal's group reaches the inner process too, which ends in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    links = set(os.listdir("/sys/class/net"))
+    child = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "TERM", "unshare", "--net", "--mount", "--pid", "--fork",
+         "--kill-child", "--mount-proc", "--propagation", "private",
+         "/usr/bin/python3", paths.RUN, *arguments],
+        env={**os.environ, SCRATCH_ENV: directory, "PYTHONDONTWRITEBYTECODE": "1"})
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    status = child.wait()
+    left = leftovers(directory, links)
+    shutil.rmtree(directory, ignore_errors=True)
+    for line in left:
+        print(f"jepsen: left behind: {line}", file=sys.stderr)
+    return 255 if left else status if status >= 0 else 255
+
+
+def prepare():
+    """Inside: what the fresh namespaces lack."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(255))
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def leftovers(directory, links):
+    """What still exists of a run that used this directory: a list of sentences."""
+    deadline = time.monotonic() + LEFTOVER_WAIT_S
+    while True:
+        left = list(_leftovers(directory, links))
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.1)
+
+
+def _leftovers(directory, links):
+    for path in glob.glob("/sys/block/loop*/loop/backing_file"):
+        text = _read(path)
+        if directory in text:
+            yield f"loop device {path.split('/')[3]} of {text.strip()}"
+    for line in _read("/proc/self/mounts").splitlines():
+        if directory in line:
+            yield f"mount {line}"
+    for name in set(os.listdir("/sys/class/net")) - links:
+        yield f"network device {name}"
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and int(entry) != os.getpid() \
+                and f"{SCRATCH_ENV}={directory}" in _read(f"/proc/{entry}/environ"):
+            yield f"process {entry}: {_read(f'/proc/{entry}/cmdline')}".replace("\0", " ")
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
