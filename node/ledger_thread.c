@@ -151,7 +151,10 @@ static bool commit_try(struct ledger_thread *thread)
     if (thread->commit == COMMIT_NONE) {
         return true;
     }
-    if (atomic_load(&thread->stored) >= ledger_position(thread->options.ledger).index) {
+    struct ledger *ledger = thread->options.ledger;
+    uint64_t applied = ledger_position(ledger).index;
+    /* A fetched copy is ahead of raft's log by right, and durable already. */
+    if (applied == ledger_committed(ledger).index || atomic_load(&thread->stored) >= applied) {
         commit_do(thread);
         return true;
     }

@@ -218,6 +218,31 @@ static void test_nothing_is_committed_before_raft_has_it_on_disk(void **state)
     free(durable);
 }
 
+/* As after a start on a fetched copy: the peer that asks for one must not wait for this node's log,
+ * which may reach that index only with the peer's vote. */
+static void test_what_is_durable_already_does_not_wait_for_the_log(void **state)
+{
+    struct fixture *fixture = *state;
+    ledger_thread_epoch_begin(fixture->thread, 1, 1);
+    struct job *job = currency_job(fixture, "EUR");
+    ledger_thread_submit(fixture->thread, job);
+    fixture->index = 7;
+    apply_entry(fixture, expect_event(fixture, LEDGER_EVENT_ENTRY));
+    expect_answer(fixture, job, CODE_OK);
+    ledger_thread_make_durable(fixture->thread, 8, 1);
+    free(expect_event(fixture, LEDGER_EVENT_DURABLE));
+    ledger_thread_stored(fixture->thread, 4);
+    ledger_thread_make_durable(fixture->thread, 4, 2);
+    struct list events;
+    list_init(&events);
+    assert_int_equal(queue_wait(&fixture->events, &events, 1000), 1);
+    struct ledger_event *durable = CONTAINER_OF(list_pop(&events), struct ledger_event, node);
+    assert_int_equal(durable->kind, LEDGER_EVENT_DURABLE);
+    assert_int_equal(durable->ticket, 2);
+    assert_int_equal(durable->position.index, 8);
+    free(durable);
+}
+
 static void test_a_digest_is_told(void **state)
 {
     struct fixture *fixture = *state;
@@ -253,6 +278,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_nothing_is_committed_before_raft_has_it_on_disk, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_durable_already_does_not_wait_for_the_log,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_digest_is_told, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
