@@ -309,22 +309,6 @@ static size_t session_consume(struct session *session, const uint8_t *data, size
     return taken;
 }
 
-/* Bounds what all sessions of a worker hold of unfinished messages. */
-static void session_account(struct session *session)
-{
-    struct gateway_worker *worker = session->worker;
-    size_t held = session->input.capacity;
-    held += session->http != NULL ? http_bytes(session->http) : 0;
-    held += session->websocket != NULL ? websocket_bytes(session->websocket) : 0;
-    assert(worker->input_bytes >= session->held_bytes);
-    worker->input_bytes += held;
-    worker->input_bytes -= session->held_bytes;
-    session->held_bytes = held;
-    if (worker->input_bytes > worker->input_bytes_max && held > SESSION_INPUT_BYTES_FREE) {
-        session_end(session, WEBSOCKET_TRY_LATER, "too much is being received");
-    }
-}
-
 static void session_pause(struct session *session)
 {
     const bool pause = session->input.size > 0 && session_blocked(session);
@@ -354,7 +338,7 @@ static void session_take(struct session *session, const uint8_t *data, size_t si
         }
     }
     session_pause(session);
-    session_account(session);
+    session_hold(session);
 }
 
 void session_pump(struct session *session)
@@ -367,7 +351,7 @@ void session_pump(struct session *session)
             buffer_deinit(&session->input);
             buffer_init(&session->input, SESSION_INPUT_BYTES_MAX);
         }
-        session_account(session);
+        session_hold(session);
     }
     session_pause(session);
 }
@@ -451,6 +435,7 @@ static void on_close(struct stream *stream, void *data, enum status status)
     exchange_abandon(session);
     list_remove(&session->node);
     list_remove(&session->unflushed);
+    list_remove(&session->unfinished);
     assert(session->worker->sessions_count > 0);
     session->worker->sessions_count--;
     session->worker->refused_count -= session->refused ? 1 : 0;
@@ -482,6 +467,7 @@ static enum status session_make(struct gateway_worker *worker, struct session **
     new->refused = worker->sessions_count - worker->refused_count >= worker->sessions_max;
     list_init(&new->node);
     list_init(&new->unflushed);
+    list_init(&new->unfinished);
     list_init(&new->exchanges);
     list_init(&new->answered);
     buffer_init(&new->input, SESSION_INPUT_BYTES_MAX);

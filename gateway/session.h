@@ -25,8 +25,9 @@ enum session_state {
 };
 
 struct session {
-    struct list node;      /* in the worker's sessions */
-    struct list unflushed; /* in the worker's unflushed */
+    struct list node;       /* in the worker's sessions */
+    struct list unflushed;  /* in the worker's unflushed */
+    struct list unfinished; /* in the worker's unfinished */
     struct gateway_worker *worker;
     struct stream *stream;
     enum session_state state;
@@ -36,6 +37,7 @@ struct session {
     struct buffer output;   /* for the stream, when the callback ends */
     size_t held_bytes;      /* this session's part of worker->input_bytes */
     bool refused;           /* one too many: gets 503 */
+    bool shed;              /* ended since too much was being received */
     bool paused;            /* the stream is */
     bool served;            /* an HTTP request was answered */
     bool http_busy;         /* a request is being answered */
@@ -71,6 +73,11 @@ void session_cut(struct session *session, enum status why);
 void session_flush(struct session *session);
 /* Goes on with what had to wait: replies first, then requests. */
 void session_pump(struct session *session);
+/*
+ * Counts what the session holds of messages that are not complete. Where all sessions of the worker
+ * hold too much together, those that have been at it for longest are ended.
+ */
+void session_hold(struct session *session);
 /* True while so much is unsent that nothing more is to be produced. */
 bool session_write_full(const struct session *session);
 

@@ -446,6 +446,13 @@ void websocket_release(struct websocket *websocket)
     }
 }
 
+void websocket_forget(struct websocket *websocket)
+{
+    assert(websocket->close_sent && !websocket->message_done);
+    buffer_deinit(&websocket->message);
+    buffer_init(&websocket->message, websocket->message_bytes_max);
+}
+
 size_t websocket_bytes(const struct websocket *websocket)
 {
     return websocket->message.capacity;

@@ -55,6 +55,8 @@ enum status MUST_CHECK websocket_feed(struct websocket *websocket, const uint8_t
 struct text websocket_message(const struct websocket *websocket);
 /* Gives the memory of the last message back; an idle connection keeps none. */
 void websocket_release(struct websocket *websocket);
+/* Gives back what was read of an unfinished message; a close frame was sent. */
+void websocket_forget(struct websocket *websocket);
 /* Memory held for a message that is not complete. */
 size_t websocket_bytes(const struct websocket *websocket);
 /* Why it ended: of the close frame that came first, ours or theirs. WEBSOCKET_BROKEN before. */

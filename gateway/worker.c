@@ -247,6 +247,7 @@ enum status worker_open(struct gateway_worker *worker, const struct gateway_opti
     };
     list_init(&worker->sessions);
     list_init(&worker->unflushed);
+    list_init(&worker->unfinished);
     buffer_init(&worker->reply, SESSION_WRITE_BYTES_MAX);
     worker_tick(worker);
     enum status status = message_reader_open(&worker->reader, MESSAGE_BYTES_MAX);

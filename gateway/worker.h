@@ -60,6 +60,7 @@ struct gateway_worker {
     uint32_t refused_count;     /* of them: one too many, on their way out */
     struct list unflushed;      /* sessions with output, flushed when the callback ends */
     uint64_t input_bytes;       /* held in unfinished messages of all sessions */
+    struct list unfinished;     /* sessions that hold much of them, the longest first */
     uint64_t refused_logged_ms; /* when a refused connection was last logged */
     struct message_reader *reader;
     struct buffer reply; /* one JSON reply at a time */

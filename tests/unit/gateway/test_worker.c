@@ -168,6 +168,38 @@ static void test_unfinished_messages_are_bounded_together(void **state)
     rig_close(rig);
 }
 
+/* Clients that begin messages and never end them keep nobody from sending one. */
+static void test_the_longest_unfinished_message_goes_first(void **state)
+{
+    (void)state;
+    enum { COUNT = 5 };
+    static uint8_t zeros[1024 * 1024];
+    static char message[1024 * 1024];
+    struct rig *rig = rig_open();
+    rig->input_bytes_max = COUNT * 1024 * 1024 + 256 * 1024;
+    rig_start(rig);
+    struct peer peers[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        peer_open_websocket(&peers[i], rig->port, NULL);
+        peer_send(&peers[i], "\x81\xff\0\0\0\0\0\x20\0\0zzzz", 14);
+        peer_send(&peers[i], zeros, sizeof zeros);
+    }
+    int size = snprintf(message, sizeof message, "%s%*s", payment, 900 * 1024, "");
+    assert_true(size > 900 * 1024 && (size_t)size < sizeof message);
+    struct peer honest;
+    peer_open_websocket(&honest, rig->port, NULL);
+    for (uint32_t i = 0; i < 3; i++) {
+        peer_message(&honest, message);
+        check_reply(&honest, "\"id\":1,\"result\"");
+    }
+    assert_int_equal(peer_close_code(&peers[0], REPLY_MS), WEBSOCKET_TRY_LATER);
+    peer_close(&honest);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        peer_close(&peers[i]);
+    }
+    rig_close(rig);
+}
+
 static void test_scans_run_on_the_worker(void **state)
 {
     (void)state;
@@ -276,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_drained_workers_let_answers_out_and_nobody_in),
         cmocka_unit_test(test_too_many_connections_are_told_so),
         cmocka_unit_test(test_unfinished_messages_are_bounded_together),
+        cmocka_unit_test(test_the_longest_unfinished_message_goes_first),
         cmocka_unit_test(test_scans_run_on_the_worker),
         cmocka_unit_test(test_works_the_same_over_tls),
         cmocka_unit_test(test_an_idle_session_holds_little_memory),
