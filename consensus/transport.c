@@ -182,6 +182,27 @@ static void incoming_on_timer(uv_timer_t *timer)
     incoming_finish(incoming, STATUS_TIMEOUT, 0);
 }
 
+/*
+ * Room for a new connection: the one that has been silent for longest goes. Were the new one
+ * refused, a stranger that opens connections and says nothing could keep all peers out; a peer has
+ * said who it is before others have opened so many more.
+ */
+static void transport_drop_oldest(struct transport *transport)
+{
+    LIST_FOREACH(node, &transport->handshakes)
+    {
+        struct incoming *incoming = CONTAINER_OF(node, struct incoming, node);
+        if (!incoming->finished) {
+            const char *address =
+                incoming->stream != NULL ? stream_peer_address(incoming->stream) : "unknown";
+            endpoint_refused(transport->endpoint, "incoming", address, 0,
+                             refusal_text(REFUSAL_BUSY));
+            incoming_finish(incoming, STATUS_LIMIT, 0);
+            return;
+        }
+    }
+}
+
 static void transport_on_connection(uv_stream_t *listener, int error)
 {
     struct transport *transport = listener->data;
@@ -215,9 +236,7 @@ static void transport_on_connection(uv_stream_t *listener, int error)
     error = uv_timer_start(&incoming->timer, incoming_on_timer, PEER_CONNECT_MS, 0);
     assert(error == 0);
     if (transport->handshakes_count > PEER_HANDSHAKES_MAX) {
-        endpoint_refused(transport->endpoint, "incoming", stream_peer_address(incoming->stream), 0,
-                         refusal_text(REFUSAL_BUSY));
-        incoming_finish(incoming, STATUS_LIMIT, 0);
+        transport_drop_oldest(transport);
     }
 }
 

@@ -290,6 +290,41 @@ static void connection_that_says_nothing_is_ended(void **state)
     trio_close(trio);
 }
 
+static bool transport_is_full(struct trio *trio, void *data)
+{
+    (void)data;
+    return metric_get(&trio_node(trio, 1)->metrics, METRIC_PEER_REFUSED) > 0;
+}
+
+/* Strangers that say nothing do not keep a peer out, however many there are. */
+static void silent_strangers_leave_room_for_a_peer(void **state)
+{
+    (void)state;
+    enum { STRANGERS = PEER_HANDSHAKES_MAX + 4 };
+    struct trio *trio = open_with_one();
+    struct visit strangers[STRANGERS] = {0};
+    const struct stream_options plain = {
+        .loop = &trio->loop,
+        .write_bytes_max = 4096,
+        .callbacks = {.on_open = visit_on_open,
+                      .on_data = visit_on_data,
+                      .on_close = visit_on_close},
+    };
+    for (uint32_t i = 0; i < STRANGERS; i++) {
+        struct stream_options options = plain;
+        options.data = &strangers[i];
+        check_ok(stream_connect(&strangers[i].stream, "127.0.0.1", trio->peers[0].port, &options));
+    }
+    trio_run_until(trio, transport_is_full, NULL, PEER_CONNECT_MS, "too many have connected");
+    assert_false(strangers[STRANGERS - 1].closed);
+    struct consensus_options options = trio_options(trio, 2);
+    check_ok(visit_node(trio, &options, 1));
+    for (uint32_t i = 0; i < STRANGERS; i++) {
+        trio_run_until(trio, visit_is_closed, &strangers[i], 2 * PEER_CONNECT_MS, "they are gone");
+    }
+    trio_close(trio);
+}
+
 static void mute_on_connection(uv_stream_t *listener, int error)
 {
     (void)listener;
@@ -364,6 +399,7 @@ int main(void)
         cmocka_unit_test(node_outside_the_configuration_is_refused),
         cmocka_unit_test(connection_meant_for_another_node_is_refused),
         cmocka_unit_test(connection_that_says_nothing_is_ended),
+        cmocka_unit_test(silent_strangers_leave_room_for_a_peer),
         cmocka_unit_test(dial_to_a_listener_that_never_answers_times_out),
         cmocka_unit_test(garbage_in_place_of_a_handshake_is_survived),
         cmocka_unit_test(listening_where_another_listens_is_an_error),
