@@ -8,51 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- the frame
- * ------------------------------------------------------------------------------------ */
-
-static struct handshake example(void)
-{
-    struct handshake hello = {.kind = CONNECTION_LINK, .refusal = REFUSAL_NONE, .from = 7, .to = 9};
-    memset(hello.cluster_id.bytes, 0xab, sizeof hello.cluster_id.bytes);
-    memset(hello.incarnation, 0xcd, sizeof hello.incarnation);
-    return hello;
-}
-
-static void frame_survives_the_way(void **state)
-{
-    (void)state;
-    struct handshake sent = example();
-    struct handshake got = {0};
-    uint8_t frame[HANDSHAKE_BYTES];
-    handshake_encode(&sent, frame);
-    assert_int_equal(handshake_decode(frame, &got), REFUSAL_NONE);
-    assert_int_equal(got.kind, sent.kind);
-    assert_int_equal(got.from, 7);
-    assert_int_equal(got.to, 9);
-    assert_memory_equal(got.cluster_id.bytes, sent.cluster_id.bytes, DIGEST_BYTES);
-    assert_memory_equal(got.incarnation, sent.incarnation, 16);
-}
-
-static void frame_with_a_wrong_field_is_refused(void **state)
-{
-    (void)state;
-    static const struct {
-        size_t at;
-        enum refusal refusal;
-    } cases[] = {
-        {0, REFUSAL_PROTOCOL}, {3, REFUSAL_PROTOCOL}, {4, REFUSAL_VERSION},
-        {5, REFUSAL_VERSION},  {6, REFUSAL_KIND},     {7, REFUSAL_PROTOCOL},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct handshake hello = example();
-        uint8_t frame[HANDSHAKE_BYTES];
-        handshake_encode(&hello, frame);
-        frame[cases[i].at] ^= 0x70;
-        assert_int_equal(handshake_decode(frame, &hello), cases[i].refusal);
-    }
-}
-
 /* --- who is let in
  * --------------------------------------------------------------------------------- */
 
@@ -388,8 +343,6 @@ static void listening_where_another_listens_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(frame_survives_the_way),
-        cmocka_unit_test(frame_with_a_wrong_field_is_refused),
         cmocka_unit_test(copy_stream_is_handed_over_both_ways),
         cmocka_unit_test(foreign_cluster_is_refused),
         cmocka_unit_test(foreign_incarnation_is_refused),
