@@ -81,6 +81,14 @@ void diverge_on_tell(struct node *node, uint32_t peer, const struct link_item *i
     if (!divergence->asking || item->seq != divergence->seq || !item->known) {
         return;
     }
+    /* An answer to an earlier question about the same seq may come now. */
+    const struct peer_state *state = node_peer(node, peer);
+    assert(state != NULL);
+    const uint32_t voice = (uint32_t)1 << (state - node->peers);
+    if ((divergence->answered & voice) != 0) {
+        return;
+    }
+    divergence->answered |= voice;
     bool same = digest_equal(&item->digest, &divergence->ours);
     log_warn(PART, "node %u has %s digest at seq %llu", peer, same ? "the same" : "another",
              (unsigned long long)item->seq);

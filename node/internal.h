@@ -67,6 +67,7 @@ struct divergence {
     struct digest ours;
     uint64_t deadline_ns;
     uint32_t same, other; /* answers, this node included in `same` */
+    uint32_t answered;    /* a bit for each of node->peers: one voice each */
 };
 
 enum node_stop { STOP_NO, STOP_DRAIN, STOP_TRANSFER, STOP_CLOSE };
@@ -187,6 +188,8 @@ void copy_durable(struct node *node, uint64_t ticket, const struct position *pos
 void copy_tick(struct node *node, uint64_t now_ns);
 bool copy_active(const struct node *node, uint64_t now_ns);
 void copy_close(struct node *node);
+/* After the loop: waits for the threads that still read the ledger, and frees the copies. */
+void copy_end(struct node *node);
 
 /* ---- copy_accept.c */
 /*
