@@ -50,8 +50,13 @@ void node_restart(struct node *node)
         (void)snprintf(path, sizeof(path), "/proc/self/exe");
     }
     (void)fflush(NULL);
-    if (close_range(3, ~0U, 0) != 0) {
-        fail_stop(EXIT_DISK, PART, "descriptors can not be closed before the restart");
+    /*
+     * Closed by exec itself, which ends the other threads first: a descriptor closed before would
+     * be given to the next file that one of them opens, while the ledger still writes to its
+     * number.
+     */
+    if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) {
+        fail_stop(EXIT_DISK, PART, "descriptors can not be closed at the restart");
     }
     sigset_t none;
     sigemptyset(&none);
