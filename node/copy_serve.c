@@ -275,6 +275,16 @@ static bool copy_is_over(struct copy_job *copy)
     return copy->stream == NULL && !copy->pipe_open && !copy->thread_runs;
 }
 
+static void copy_free(struct copy_job *copy)
+{
+    list_remove(&copy->node);
+    if (copy->hasher != NULL) {
+        hasher_close(copy->hasher);
+    }
+    buffer_deinit(&copy->ask);
+    free(copy);
+}
+
 void copy_tick(struct node *node, uint64_t now_ns)
 {
     struct list *item = node->copies.next;
@@ -283,12 +293,7 @@ void copy_tick(struct node *node, uint64_t now_ns)
         struct copy_job *copy = CONTAINER_OF(item, struct copy_job, node);
         node->copies_until_ns = now_ns + (uint64_t)COPY_AFTER_MS * 1000000;
         if (copy_is_over(copy)) {
-            list_remove(&copy->node);
-            if (copy->hasher != NULL) {
-                hasher_close(copy->hasher);
-            }
-            buffer_deinit(&copy->ask);
-            free(copy);
+            copy_free(copy);
         }
         item = next;
     }
@@ -305,5 +310,17 @@ void copy_close(struct node *node)
     {
         struct copy_job *copy = CONTAINER_OF(item, struct copy_job, node);
         copy_give_up(copy, "the node is stopping");
+    }
+}
+
+void copy_end(struct node *node)
+{
+    while (!list_empty(&node->copies)) {
+        struct copy_job *copy = CONTAINER_OF(node->copies.next, struct copy_job, node);
+        if (copy->thread_runs) {
+            /* Its pipe has no reader any more, so that its next write fails. */
+            (void)pthread_join(copy->thread, NULL);
+        }
+        copy_free(copy);
     }
 }

@@ -398,18 +398,25 @@ enum status ledger_thread_open(struct ledger_thread **out,
     return STATUS_OK;
 }
 
-void ledger_thread_close(struct ledger_thread *thread)
+void ledger_thread_stop(struct ledger_thread *thread)
 {
-    if (thread == NULL) {
+    if (atomic_exchange(&thread->stopping, true)) {
         return;
     }
-    atomic_store(&thread->stopping, true);
     queue_close(&thread->queue);
     if (thread->options.manual) {
         finish(thread);
     } else {
         pthread_join(thread->thread, NULL);
     }
+}
+
+void ledger_thread_close(struct ledger_thread *thread)
+{
+    if (thread == NULL) {
+        return;
+    }
+    ledger_thread_stop(thread);
     pthread_mutex_destroy(&thread->lock);
     queue_deinit(&thread->queue);
     free(thread);

@@ -55,8 +55,11 @@ enum status MUST_CHECK ledger_thread_open(struct ledger_thread **thread,
 
 /*
  * Ends the thread: answers what is inside (leadership_lost, unknown, shutting_down), commits what
- * raft has stored, joins. The ledger stays open.
+ * raft has stored, joins. The ledger stays open; other threads may still ask for the position.
  */
+void ledger_thread_stop(struct ledger_thread *thread);
+
+/* Stops it, where that was not done, and frees it: nobody may use it any more. NULL is fine. */
 void ledger_thread_close(struct ledger_thread *thread);
 
 enum ledger_step {

@@ -334,15 +334,17 @@ static void close_handle(uv_handle_t *handle, void *argument)
 
 static void node_finish(struct node *node)
 {
-    ledger_thread_close(node->ledger_thread);
+    ledger_thread_stop(node->ledger_thread);
     leftovers_end(node);
+    /* Its workers ask the ledger thread for its position to the end: /readyz, cluster.status. */
     if (node->gateway != NULL) {
         gateway_close(node->gateway);
     }
+    ledger_thread_close(node->ledger_thread);
     uv_walk(&node->loop, close_handle, NULL);
     while (uv_run(&node->loop, UV_RUN_DEFAULT) != 0) {
     }
-    copy_tick(node, clock_monotonic_ns(node->clock));
+    copy_end(node);
     if (node->ledger != NULL) {
         ledger_close(node->ledger);
     }
