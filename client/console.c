@@ -25,8 +25,9 @@ enum client_exit console_usage(struct console *console, const char *format, ...)
     say(console, format, arguments);
     va_end(arguments);
     if (console->verb != NULL) {
-        (void)fprintf(console->errors, "usage: payledger %s %s   (payledger help %s)\n",
-                      console->verb->name, console->verb->words, console->verb->name);
+        (void)fprintf(console->errors, "usage: payledger %s%s%s   (payledger help %s)\n",
+                      console->verb->name, console->verb->words[0] != '\0' ? " " : "",
+                      console->verb->words, console->verb->name);
     }
     return CLIENT_USAGE;
 }

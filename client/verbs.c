@@ -10,7 +10,7 @@ static const struct option common_options[] = {
     {"--tls", NULL, false, "speak TLS; who answers is only verified with --ca"},
     {"--ca", "FILE", false, "verify the nodes by this certificate (implies --tls)"},
     {"--json", NULL, false, "print the result as JSON"},
-    {"--timeout", "MS", false, "of a request with all its attempts (15000)"},
+    {"--timeout", "MS", false, "how long a request is tried, over all nodes (15000)"},
     OPTIONS_END};
 
 static const struct option no_options[] = {OPTIONS_END};
@@ -54,7 +54,7 @@ static const struct option bench_options[] = {
 static const struct verb verbs[] = {
     {"pki init", "--dir DIR --nodes N [--host ID=NAME]...",
      "make a CA and a certificate for each node", "", pki_options, 0, 0, pki_init_run},
-    {"currency create", "CODE SCALE", "create a currency: EUR 2", "", no_options, 2, 2,
+    {"currency create", "CODE SCALE", "create a currency, as: EUR 2", "", no_options, 2, 2,
      currency_create_run},
     {"currency list", "", "all currencies", "", read_options, 0, 0, currency_list_run},
     {"account open", "ID CURRENCY [--normal SIDE] [--overdraft AMOUNT]", "open an account", "",
@@ -62,7 +62,7 @@ static const struct verb verbs[] = {
     {"account get", "ID", "an account and its balances", "", read_options, 1, 1, account_get_run},
     {"account list", "[--limit N]", "accounts in order of opening", "", list_options, 0, 0,
      account_list_run},
-    {"pay", "FROM TO \"AMOUNT CURRENCY\"", "pay: alice shop \"19.99 EUR\"",
+    {"pay", "FROM TO \"AMOUNT CURRENCY\"", "pay, as: alice shop \"19.99 EUR\"",
      "The id is printed before the payment is sent: with --id the same payment can be sent again,\n"
      "and is executed once.\n",
      pay_options, 3, 4, pay_run},
@@ -75,8 +75,14 @@ static const struct verb verbs[] = {
     {"history", "ACCOUNT [--limit N]", "an account's entries, newest first", "", list_options, 1, 1,
      history_run},
     {"totals", "", "sums of all accounts, by currency", "", read_options, 0, 0, totals_run},
-    {"status", "", "the cluster as a node sees it", "", no_options, 0, 0, status_run},
-    {"call", "METHOD [JSON]", "any method with its params", "", no_options, 1, 2, call_run},
+    {"status", "", "the cluster as a node sees it",
+     "What a node knows of the others is some 100 ms old. Nodes with the same seq must have the\n"
+     "same digest.\n",
+     no_options, 0, 0, status_run},
+    {"call", "METHOD [JSON]", "any method with its params",
+     "For example: payledger call payment.get '{\"id\":\"0198d2c4-a0f0-7c3e-9b1f-5a1122334455\"}'\n"
+     "docs/protocol.md has all methods; rpc.discover lists them.\n",
+     no_options, 1, 2, call_run},
     {"bench", "[--connections N] [--seconds N] ...", "measure rate and latency",
      "Opens accounts of a currency of its own (BENCH) and pays between them at random.\n",
      bench_options, 0, 0, bench_run},
@@ -132,13 +138,16 @@ static void options_print(FILE *out, const char *head, const struct option *opti
 
 static void overview_print(FILE *out)
 {
-    (void)fprintf(out, "payledger: command line of a replicated payment ledger\n\n");
+    (void)fprintf(out, "payledger: command line of a replicated payment ledger\n"
+                       "usage: payledger COMMAND [ARGUMENT]... [OPTION]...\n\n");
     for (size_t i = 0; i < ARRAY_COUNT(verbs); i++) {
         (void)fprintf(out, "  payledger %-16s %s\n", verbs[i].name, verbs[i].summary);
     }
     (void)fprintf(out, "  payledger %-16s %s\n\n", "help [COMMAND]", "this, or a command's help");
     options_print(out, "options of every command:", common_options);
-    (void)fprintf(out, "\nexit status: 0 done, 1 refused, 2 usage, 3 unknown, 4 unreachable\n");
+    (void)fprintf(out,
+                  "\nexit status: 0 done, 1 refused, 2 usage, 4 unreachable: not executed,\n"
+                  "             3 unknown: send it again with the same id to learn the outcome\n");
 }
 
 bool verb_help(FILE *out, const char *topic)
@@ -156,8 +165,8 @@ bool verb_help(FILE *out, const char *topic)
         if (!meant) {
             continue;
         }
-        (void)fprintf(out, "%spayledger %s %s\n  %s\n", found ? "\n" : "", verb->name, verb->words,
-                      verb->summary);
+        (void)fprintf(out, "%spayledger %s%s%s\n  %s\n", found ? "\n" : "", verb->name,
+                      verb->words[0] != '\0' ? " " : "", verb->words, verb->summary);
         (void)fputs(verb->details, out);
         options_print(out, "options:", verb->options);
         found = true;
