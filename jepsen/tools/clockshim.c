@@ -1,6 +1,6 @@
 /*
- * A wall clock that can be moved, preloaded into a node: CLOCK_REALTIME is shifted by an offset that
- * another process writes into the file named by JEPSEN_CLOCK; CLOCK_MONOTONIC stays as it is.
+ * A wall clock that can be moved, preloaded into a node: CLOCK_REALTIME is shifted by an offset
+ * that another process writes into the file named by JEPSEN_CLOCK; CLOCK_MONOTONIC stays as it is.
  * The file holds struct page; `shifted` counts the answers that were moved, as a proof.
  */
 #define _GNU_SOURCE

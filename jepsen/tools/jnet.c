@@ -1,7 +1,7 @@
 /*
- * A network in user space, for kernels without netem: one TUN device "eth0" in each network namespace,
- * and this process as the switch between them. Every directed link can be cut, lose, delay, duplicate
- * and reorder packets.
+ * A network in user space, for kernels without netem: one TUN device "eth0" in each network
+ * namespace, and this process as the switch between them. Every directed link can be cut, lose,
+ * delay, duplicate and reorder packets.
  *
  *     jnet SEED NAMESPACE...      the k-th namespace (1, 2 ...) has the address 10.99.0.k
  *
@@ -31,10 +31,10 @@
 enum {
     NODES_MAX = 16,
     PACKET_MAX = 65536,
-    DELAYED_MAX = 65536,       /* more are dropped, as a full router does */
-    READS_PER_TURN = 64,       /* no node starves the others */
-    REORDER_EXTRA_US = 20000,  /* how far a reordered packet falls behind */
-    ADDRESS_SOURCE = 12,       /* offsets in an IPv4 header */
+    DELAYED_MAX = 65536,      /* more are dropped, as a full router does */
+    READS_PER_TURN = 64,      /* no node starves the others */
+    REORDER_EXTRA_US = 20000, /* how far a reordered packet falls behind */
+    ADDRESS_SOURCE = 12,      /* offsets in an IPv4 header */
     ADDRESS_TARGET = 16,
     HEADER_BYTES = 20,
 };

@@ -1,14 +1,14 @@
 /*
- * A disk that loses what was not flushed: one file in user space (FUSE without a library, mounted over a
- * plain file), to be put under a loop device with a real file system on it. Writes stay in memory
- * until a flush carries them into BACKING. It can also fail, and be slow.
+ * A disk that loses what was not flushed: one file in user space (FUSE without a library, mounted
+ * over a plain file), to be put under a loop device with a real file system on it. Writes stay in
+ * memory until a flush carries them into BACKING. It can also fail, and be slow.
  *
  *     lossydisk SEED BACKING MOUNTPOINT       MOUNTPOINT is a file
  *
- * Commands on standard input, one a line, each answered by one line on standard output. At the end of
- * the input everything volatile is dropped and the process ends.
- *     cut KEEP%          power failure now: every volatile block is lost, or kept with this
- *                        probability; one in eight is torn at sectors. From then on everything fails.
+ * Commands on standard input, one a line, each answered by one line on standard output. At the end
+ * of the input everything volatile is dropped and the process ends. cut KEEP%          power
+ * failure now: every volatile block is lost, or kept with this probability; one in eight is torn at
+ * sectors. From then on everything fails.
  *                            ->  lost=N kept=N torn=N
  *     cut-at N KEEP%     the same in the middle of the N-th flush from now    ->  ok
  *     fail 0|1           writes and flushes fail with EIO                     ->  ok
@@ -123,13 +123,13 @@ static void power_cut(unsigned keep)
     }
 }
 
-/* ---- the disk's own work ----------------------------------------------------------------------- */
+/* ---- the disk's own work -----------------------------------------------------------------------
+ */
 
 static void be_slow(void)
 {
     if (delay_us > 0) {
-        struct timespec pause = {(time_t)(delay_us / US_PER_S),
-                                 (long)(delay_us % US_PER_S) * 1000};
+        struct timespec pause = {(time_t)(delay_us / US_PER_S), (long)(delay_us % US_PER_S) * 1000};
         nanosleep(&pause, NULL);
     }
 }
@@ -161,8 +161,8 @@ static int disk_write(const uint8_t *bytes, size_t size, uint64_t offset)
         if (volatile_blocks[block] == NULL) {
             volatile_blocks[block] = malloc(BLOCK_BYTES);
             if (volatile_blocks[block] == NULL ||
-                pread(backing, volatile_blocks[block], BLOCK_BYTES,
-                      (off_t)(block * BLOCK_BYTES)) != BLOCK_BYTES) {
+                pread(backing, volatile_blocks[block], BLOCK_BYTES, (off_t)(block * BLOCK_BYTES)) !=
+                    BLOCK_BYTES) {
                 perror("lossydisk: block");
                 exit(1);
             }
@@ -213,7 +213,8 @@ static int disk_flush(void)
     return 0;
 }
 
-/* ---- FUSE -------------------------------------------------------------------------------------- */
+/* ---- FUSE --------------------------------------------------------------------------------------
+ */
 
 static void answer(int fuse, uint64_t unique, int error, const void *body, size_t size)
 {
@@ -239,17 +240,16 @@ static void fill_attributes(struct fuse_attr *attributes)
 
 static void answer_init(int fuse, uint64_t unique, const struct fuse_init_in *in)
 {
-    struct fuse_init_out out = {.major = FUSE_KERNEL_VERSION,
-                                .minor = in->minor < FUSE_KERNEL_MINOR_VERSION
-                                             ? in->minor
-                                             : FUSE_KERNEL_MINOR_VERSION,
-                                .max_readahead = in->max_readahead,
-                                .flags = in->flags & (FUSE_BIG_WRITES | FUSE_MAX_PAGES),
-                                .max_background = 16,
-                                .congestion_threshold = 12,
-                                .max_write = WRITE_BYTES_MAX,
-                                .time_gran = 1,
-                                .max_pages = WRITE_PAGES_MAX};
+    struct fuse_init_out out = {
+        .major = FUSE_KERNEL_VERSION,
+        .minor = in->minor < FUSE_KERNEL_MINOR_VERSION ? in->minor : FUSE_KERNEL_MINOR_VERSION,
+        .max_readahead = in->max_readahead,
+        .flags = in->flags & (FUSE_BIG_WRITES | FUSE_MAX_PAGES),
+        .max_background = 16,
+        .congestion_threshold = 12,
+        .max_write = WRITE_BYTES_MAX,
+        .time_gran = 1,
+        .max_pages = WRITE_PAGES_MAX};
     answer(fuse, unique, 0, &out, sizeof out);
 }
 
@@ -313,7 +313,8 @@ static bool serve(int fuse, const uint8_t *request)
     return true;
 }
 
-/* ---- commands ---------------------------------------------------------------------------------- */
+/* ---- commands ----------------------------------------------------------------------------------
+ */
 
 static void obey(const char *line)
 {
@@ -412,7 +413,8 @@ int main(int argc, char **argv)
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
     puts("ready");
-    struct pollfd polls[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = fuse, .events = POLLIN}};
+    struct pollfd polls[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                              {.fd = fuse, .events = POLLIN}};
     for (;;) {
         if (poll(polls, 2, -1) < 0 && errno != EINTR) {
             perror("poll");

@@ -1,6 +1,7 @@
 /*
  * The mutant that never flushes, preloaded into a node: fsync and its like succeed without doing
- * anything, and files are opened and written without the flags that would make a write durable by itself.
+ * anything, and files are opened and written without the flags that would make a write durable by
+ * itself.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -77,7 +78,8 @@ ssize_t pwritev64v2(int fd, const struct iovec *parts, int count, off64_t offset
     return NEXT(pwritev64v2)(fd, parts, count, offset, flags & ~(RWF_DSYNC | RWF_SYNC));
 }
 
-/* raft writes by the kernel's asynchronous interface, through syscall(): RWF_DSYNC is in the block. */
+/* raft writes by the kernel's asynchronous interface, through syscall(): RWF_DSYNC is in the block.
+ */
 long syscall(long number, ...)
 {
     va_list rest;
