@@ -115,17 +115,30 @@ void core_on_role(void *data, enum consensus_role role, uint64_t term, uint32_t 
     gossip_refresh(node);
 }
 
+/*
+ * With a clock that is far from the others' no epoch begins: the first entry would already move the
+ * log's time for ever. The clock's check makes this node resign; meanwhile barriers go on.
+ */
+static void barrier_applied(struct node *node)
+{
+    int64_t distance_ns = 0;
+    if (!leads_in_term(node)) {
+        node->barrier_waits = false;
+    } else if (gossip_clock_is_off(node, now_of(node), &distance_ns)) {
+        node->barrier_waits = false;
+        node->barrier_retry_at_ns = now_of(node) + (uint64_t)EPOCH_RETRY_MS * 1000000;
+    } else {
+        epoch_begin(node);
+    }
+}
+
 void core_on_apply(void *data, uint64_t index, const uint8_t *bytes, size_t size)
 {
     struct node *node = data;
     ledger_thread_apply(node->ledger_thread, index, bytes, size);
     struct uuid id;
     if (node->barrier_waits && entry_id(bytes, size, &id) && uuid_equal(&id, &node->barrier_id)) {
-        if (leads_in_term(node)) {
-            epoch_begin(node);
-        } else {
-            node->barrier_waits = false;
-        }
+        barrier_applied(node);
     }
 }
 

@@ -15,8 +15,7 @@
 static const char *const PART = "gossip";
 
 enum {
-    CLOCK_SAMPLES_MIN = 3,   /* below it a median says nothing about who is wrong */
-    RESIGN_PAUSE_MS = 10000, /* between two resignations because of the clock */
+    CLOCK_SAMPLES_MIN = 3, /* below it a median says nothing about who is wrong */
     DISK_PERIOD_MS = 1000
 };
 
@@ -66,6 +65,7 @@ void gossip_on_status(struct node *node, uint32_t id, const struct link_status *
     assert(peer != NULL);
     peer->heard_at_ns = clock_monotonic_ns(node->clock);
     peer->clock_offset_ns = status->wall_ns - clock_wall_ns(node->clock);
+    peer->wall_offset_ns = status->wall_ns - (int64_t)clock_monotonic_ns(node->clock);
     peer->status = *status;
     size_t size = status->client_address.size;
     assert(size < sizeof(peer->client_address));
@@ -188,29 +188,41 @@ static int compare_offsets(const void *a, const void *b)
     return x < y ? -1 : x > y ? 1 : 0;
 }
 
-/* A leader whose clock is far from the others' would expire everything, or nothing. */
-static void clock_check(struct node *node, uint64_t now_ns)
+/*
+ * Judged is the log's clock: in an epoch the one that was read at its begin, whatever the wall
+ * clock was set to since. All are compared by way of the monotonic clock.
+ */
+bool gossip_clock_is_off(const struct node *node, uint64_t now_ns, int64_t *distance_ns)
 {
-    int64_t offsets[NODES_MAX] = {0};
-    uint32_t count = 1; /* its own: 0 */
+    int64_t own_ns = clock_wall_ns(node->clock) - (int64_t)clock_monotonic_ns(node->clock);
+    int64_t log_ns = ledger_thread_leading(node->ledger_thread)
+                         ? ledger_thread_wall_offset_ns(node->ledger_thread)
+                         : own_ns;
+    int64_t offsets[NODES_MAX] = {own_ns};
+    uint32_t count = 1;
     for (uint32_t i = 0; i < node->peers_count; i++) {
         if (peer_reachable(&node->peers[i], now_ns)) {
-            offsets[count++] = node->peers[i].clock_offset_ns;
+            offsets[count++] = node->peers[i].wall_offset_ns;
         }
     }
     if (count < CLOCK_SAMPLES_MIN) {
-        return;
+        return false;
     }
     qsort(offsets, count, sizeof(offsets[0]), compare_offsets);
     int64_t median_ns = offsets[count / 2];
-    int64_t distance_ns = median_ns < 0 ? -median_ns : median_ns;
-    bool paused = node->resigned_at_ns != 0 &&
-                  now_ns - node->resigned_at_ns < (uint64_t)RESIGN_PAUSE_MS * 1000000;
-    if (node->role != ROLE_LEADER || paused ||
-        distance_ns <= (int64_t)CLOCK_OFFSET_MS_MAX * 1000000) {
+    *distance_ns = median_ns > log_ns ? median_ns - log_ns : log_ns - median_ns;
+    return *distance_ns > (int64_t)CLOCK_OFFSET_MS_MAX * 1000000;
+}
+
+/* A leader whose clock is far from the others' would expire everything, or nothing. */
+static void clock_check(struct node *node, uint64_t now_ns)
+{
+    int64_t distance_ns = 0;
+    if (node->role != ROLE_LEADER || node->resigned_term == node->term ||
+        !gossip_clock_is_off(node, now_ns, &distance_ns)) {
         return;
     }
-    node->resigned_at_ns = now_ns;
+    node->resigned_term = node->term; /* the resignation holds until another node leads */
     log_error(PART, "this clock is %lld ms away from the median of the nodes: resigning",
               (long long)(distance_ns / 1000000));
     consensus_resign(node->consensus, "clock offset");

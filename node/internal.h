@@ -51,8 +51,9 @@ struct forwards {
 struct peer_state {
     uint32_t id;
     bool link_up;
-    uint64_t heard_at_ns; /* monotonic; 0: never */
-    int64_t clock_offset_ns;
+    uint64_t heard_at_ns;    /* monotonic; 0: never */
+    int64_t clock_offset_ns; /* its clock - ours, for people */
+    int64_t wall_offset_ns;  /* its clock - our monotonic one, which nobody sets */
     struct link_status status;
     char client_address[HOST_BYTES_MAX + 8];
     struct buffer out; /* items for it, not yet handed to the link */
@@ -102,8 +103,8 @@ struct node {
     bool barrier_waits; /* the barrier of the coming epoch is proposed */
     struct uuid barrier_id;
     uint64_t barrier_retry_at_ns; /* 0: none planned */
-    uint64_t resigned_at_ns;
-    struct list epoch_jobs; /* jobs that wait for the epoch to begin */
+    uint64_t resigned_term;       /* in which this node resigned because of its clock */
+    struct list epoch_jobs;       /* jobs that wait for the epoch to begin */
     bool peers_paused;
 
     /* reads (submit.c) */
@@ -172,6 +173,11 @@ void forward_flush(struct node *node);
 void gossip_tick(struct node *node, uint64_t now_ns);
 void gossip_on_status(struct node *node, uint32_t peer, const struct link_status *status);
 void gossip_refresh(struct node *node);
+/*
+ * True where the time that this node gives, or would give, to log entries is further than
+ * CLOCK_OFFSET_MS_MAX from the median of the nodes' clocks; false also where too few are known.
+ */
+bool gossip_clock_is_off(const struct node *node, uint64_t now_ns, int64_t *distance_ns);
 void node_status(void *data, struct cluster_status *status);
 
 /* ---- diverge.c */

@@ -20,6 +20,8 @@ struct ledger_thread {
     _Atomic uint64_t stored;
     _Atomic uint64_t apply_bytes;
     _Atomic bool leading;
+    /* Wall - monotonic, read once per epoch: log time must not jump. Others only read it. */
+    _Atomic int64_t wall_offset_ns;
     _Atomic bool stopping;
     pthread_mutex_t lock; /* guards published */
     struct position published;
@@ -28,8 +30,7 @@ struct ledger_thread {
     struct list reads;     /* JOB_READ and JOB_SCAN that wait for their seq, by node */
     uint64_t epoch;
     bool in_epoch;
-    int64_t wall_offset_ns; /* wall - monotonic, read once per epoch: log time must not jump */
-    uint32_t in_flight;     /* entries given to the core and neither applied nor dropped */
+    uint32_t in_flight; /* entries given to the core and neither applied nor dropped */
     uint64_t committed_at_ms;
     bool scans_wait;
     struct list todo;        /* work that was popped and not done */

@@ -210,8 +210,9 @@ static void work_do(struct ledger_thread *thread, struct work *work, struct list
         ledger_epoch_begin(thread->options.ledger, work->epoch, work->term);
         thread->epoch = work->epoch;
         thread->in_epoch = true;
-        thread->wall_offset_ns = clock_wall_ns(thread->options.clock) -
-                                 (int64_t)clock_monotonic_ns(thread->options.clock);
+        atomic_store(&thread->wall_offset_ns,
+                     clock_wall_ns(thread->options.clock) -
+                         (int64_t)clock_monotonic_ns(thread->options.clock));
         atomic_store(&thread->leading, true);
         break;
     case WORK_EPOCH_END:
@@ -238,7 +239,8 @@ static bool verify_once(struct ledger_thread *thread, struct list *answered)
         return false;
     }
     struct ledger_entry *entry = NULL;
-    int64_t now_ns = (int64_t)clock_monotonic_ns(thread->options.clock) + thread->wall_offset_ns;
+    int64_t now_ns =
+        (int64_t)clock_monotonic_ns(thread->options.clock) + atomic_load(&thread->wall_offset_ns);
     enum status status = ledger_verify(ledger, now_ns, &entry, answered);
     if (status != STATUS_OK) {
         fail_stop(EXIT_DISK, PART, "verify failed: %s", status_text(status));
@@ -496,6 +498,11 @@ void ledger_thread_stored(struct ledger_thread *thread, uint64_t index)
 bool ledger_thread_leading(const struct ledger_thread *thread)
 {
     return atomic_load(&thread->leading);
+}
+
+int64_t ledger_thread_wall_offset_ns(const struct ledger_thread *thread)
+{
+    return atomic_load(&thread->wall_offset_ns);
 }
 
 struct position ledger_thread_position(struct ledger_thread *thread)

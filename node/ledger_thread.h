@@ -100,6 +100,10 @@ void ledger_thread_stored(struct ledger_thread *thread, uint64_t index);
 /* True while the ledger is in an epoch: a hint for submitters. */
 bool ledger_thread_leading(const struct ledger_thread *thread);
 
+/* While leading: by how much the clock of the log, read once per epoch, is ahead of the monotonic
+ * one. */
+int64_t ledger_thread_wall_offset_ns(const struct ledger_thread *thread);
+
 /* The applied position as of the last piece of work. */
 struct position ledger_thread_position(struct ledger_thread *thread);
 
