@@ -1,5 +1,7 @@
 """A recorded run, as the checkers look at it: operations in pairs, fault windows, samples."""
 
+import contextlib
+import gc
 import os
 
 from . import history
@@ -162,5 +164,18 @@ class Run:
                     yield node, os.path.join(folder, name)
 
 
+@contextlib.contextmanager
+def without_collector():
+    """A history has millions of objects and no cycles: the collector would only walk them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def load(directory):
-    return Run(history.read(directory), history.read_settings(directory), directory)
+    with without_collector():
+        return Run(history.read(directory), history.read_settings(directory), directory)

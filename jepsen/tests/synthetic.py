@@ -450,6 +450,9 @@ class Synthetic:
     def _final(self):
         self._cluster("phase", "heal")
         self.now += 1000 * MS
+        for node in NODES:
+            seq = self._state(node, {}).seq
+            self._cluster("digest", {"node": node, "seq": seq, "digest": digest_at(seq)})
         self._cluster("phase", "final")
         calls = [("read-payment", {"id": identity}, self.random.choice(NODES))
                  for identity in self.attempted]
