@@ -6,6 +6,7 @@
  */
 #include "node/node.h"
 
+#include "node/fault.h"
 #include "node/internal.h"
 
 #include <signal.h>
@@ -407,6 +408,7 @@ static void descriptors_raise(void)
 enum exit_status node_run(const struct config *config, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    fault_watch();
     static struct node node; /* one process, one node; too large for the stack */
     descriptors_raise();
 #ifdef PAYLEDGER_MUTANTS

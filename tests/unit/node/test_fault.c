@@ -1,0 +1,50 @@
+/*
+ * A ledger whose file lost its end under the map: the process stops as for any other disk error.
+ */
+#include "node/fault.h"
+
+#include "base/log.h"
+#include "ledger/ledger.h"
+#include "tests/support/check.h"
+#include "tests/support/child.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void read_a_cut_file(void *data)
+{
+    const char *dir = data;
+    static struct metrics metrics;
+    struct ledger_options options = {.path = dir, .map_bytes = 1 << 26, .metrics = &metrics};
+    struct ledger *ledger = NULL;
+    char error[256];
+    check_ok(ledger_open(&ledger, &options, error, sizeof(error)));
+    char path[512];
+    (void)snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    /* The two pages that tell where the rest stands are still there. */
+    assert_int_equal(truncate(path, 2 * sysconf(_SC_PAGESIZE)), 0);
+    fault_watch();
+    struct store_summary summary;
+    enum status status = ledger_summarize(ledger, &summary);
+    (void)status;
+}
+
+static void a_page_that_can_not_be_read_stops_the_process(void **state)
+{
+    (void)state;
+    char output[1024];
+    char *dir = test_dir_make();
+    assert_int_equal(child_run(read_a_cut_file, dir, output, sizeof(output)), EXIT_DISK);
+    assert_non_null(strstr(output, "can not be read"));
+    test_dir_remove(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_page_that_can_not_be_read_stops_the_process),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
