@@ -58,6 +58,7 @@ enum {
     SESSION_INPUT_BYTES_MAX = 4 * 64 * 1024, /* read and not yet taken: what one read may bring */
     WORKER_INPUT_BYTES_MAX = 256 * 1024 * 1024, /* unfinished messages of a worker's sessions */
     SESSION_INPUT_BYTES_FREE = 64 * 1024, /* a session with less is not closed for their sum */
+    WORKER_UNSENT_BYTES_MAX = 256 * 1024 * 1024, /* then readers that take nothing are cut early */
     WORKER_REPLY_BYTES_KEPT = 256 * 1024, /* memory for one reply that a worker keeps */
     SESSION_PING_MS = 20000,
     SESSION_DEAD_MS = 40000,
@@ -155,6 +156,9 @@ enum {
     STORE_READERS_MAX = WORKERS_MAX + 16,     /* a scan on each worker, the transfer, tools */
     RECORD_BYTES_MAX = 32 * 1024,          /* 64 legs with texts, metadata, 128 sides of 49 bytes */
     READER_AGE_MS_MAX = 1000,              /* a read transaction is never held longer */
+    /* The same for the ledger's map, where applying what is in the log would stop every node; an
+     * eighth of small maps. Some seconds of payments: it is looked at each second. */
+    MAP_RESERVE_BYTES = 256 * 1024 * 1024,
     DISK_RESERVE_BYTES = 256 * 1024 * 1024 /* below it payments are refused (storage_full) */
 };
 

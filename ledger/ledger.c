@@ -142,6 +142,11 @@ uint64_t ledger_uncommitted_bytes(const struct ledger *ledger)
     return ledger->uncommitted_bytes;
 }
 
+uint64_t ledger_room(struct ledger *ledger)
+{
+    return store_room(ledger->store);
+}
+
 enum status ledger_commit(struct ledger *ledger)
 {
     if (ledger->position.index == ledger->committed.index) {

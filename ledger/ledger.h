@@ -42,6 +42,9 @@ struct position ledger_committed(const struct ledger *ledger);
 /* Bytes of entries applied since the last commit. */
 uint64_t ledger_uncommitted_bytes(const struct ledger *ledger);
 
+/* Bytes by which the ledger's file may still grow (map_bytes). Any thread. */
+uint64_t ledger_room(struct ledger *ledger);
+
 /* ---- requests (leader only) --------------------------------------------------------------- */
 
 /*

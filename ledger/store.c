@@ -274,6 +274,19 @@ enum status store_sync(struct store *store)
     return store_status(mdb_env_sync(store->env, 1));
 }
 
+uint64_t store_room(struct store *store)
+{
+    assert(store != NULL);
+    MDB_envinfo info;
+    MDB_stat stat;
+    if (mdb_env_info(store->env, &info) != MDB_SUCCESS ||
+        mdb_env_stat(store->env, &stat) != MDB_SUCCESS) {
+        return 0;
+    }
+    const uint64_t used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+    return info.me_mapsize > used ? info.me_mapsize - used : 0;
+}
+
 enum status store_read_begin(struct store *store, struct store_txn **txn)
 {
     assert(store != NULL && txn != NULL);

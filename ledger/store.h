@@ -62,6 +62,10 @@ void store_write_abort(struct store *store);
 /* Flushes everything to disk (before a snapshot, at close). */
 enum status MUST_CHECK store_sync(struct store *store);
 
+/* Bytes by which the file may still grow before its map is full, as of the last commit. Any thread.
+ * Pages that were freed inside the file come on top. */
+uint64_t store_room(struct store *store);
+
 /* Thread-safe. */
 enum status MUST_CHECK store_read_begin(struct store *store, struct store_txn **txn);
 void store_read_end(struct store_txn *txn);

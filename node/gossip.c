@@ -228,6 +228,16 @@ static void clock_check(struct node *node, uint64_t now_ns)
     consensus_resign(node->consensus, "clock offset");
 }
 
+/* The map is as full as it may be before what is in the log could no longer be applied. */
+static bool map_is_short(struct node *node)
+{
+    uint64_t reserve = node->config->map_bytes / 8;
+    if (reserve > MAP_RESERVE_BYTES) {
+        reserve = MAP_RESERVE_BYTES;
+    }
+    return ledger_room(node->ledger) < reserve;
+}
+
 static void disk_check(struct node *node)
 {
     struct statvfs disk;
@@ -235,10 +245,12 @@ static void disk_check(struct node *node)
         return;
     }
     uint64_t available = (uint64_t)disk.f_bavail * disk.f_frsize;
-    bool is_short = available < node->config->disk_reserve_bytes;
+    bool map_short = map_is_short(node);
+    bool is_short = available < node->config->disk_reserve_bytes || map_short;
     bool was_short = atomic_exchange(&node->admission.disk_short, is_short);
     if (is_short && !was_short) {
-        log_error(PART, "disk space is below the reserve: payments are refused (storage_full)");
+        log_error(PART, "%s: payments are refused (storage_full)",
+                  map_short ? "the ledger's file nears map_mb" : "disk space is below the reserve");
     } else if (!is_short && was_short) {
         log_info(PART, "disk space is above the reserve again");
     }

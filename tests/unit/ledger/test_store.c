@@ -22,6 +22,28 @@ static void a_new_store_stands_at_zero(void **state)
     store_read_end(txn);
 }
 
+/* The node refuses payments in time: what is in the log already must still find room. */
+static void the_room_left_is_known_before_the_map_is_full(void **state)
+{
+    struct store_rig *rig = *state;
+    const uint64_t before = store_room(rig->store);
+    assert_true(before > STORE_RIG_MAP_BYTES - 1024 * 1024 && before < STORE_RIG_MAP_BYTES);
+    struct store_txn *txn;
+    struct store_view view;
+    check_ok(store_write_begin(rig->store, &txn));
+    store_view_init(&view, txn, &(struct position){0}, NULL);
+    enum { RECORDS = 20000 };
+    for (uint64_t seq = 1; seq <= RECORDS; seq++) {
+        struct uuid id;
+        store_rig_record(&view, seq, &id);
+    }
+    check_ok(view.view.error);
+    store_view_deinit(&view);
+    check_ok(store_write_commit(rig->store, &(struct position){.index = 1, .seq = RECORDS}));
+    assert_true(store_room(rig->store) < before - (uint64_t)RECORDS * 64);
+    assert_true(store_room(rig->store) > before / 2);
+}
+
 static void a_commit_keeps_position_and_effects_together(void **state)
 {
     struct store_rig *rig = *state;
@@ -281,6 +303,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(test, store_rig_set_up, store_rig_tear_down)
     const struct CMUnitTest tests[] = {
         STORE_TEST(a_new_store_stands_at_zero),
+        STORE_TEST(the_room_left_is_known_before_the_map_is_full),
         STORE_TEST(a_commit_keeps_position_and_effects_together),
         STORE_TEST(an_abort_leaves_nothing),
         STORE_TEST(readers_see_commits_only),
