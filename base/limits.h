@@ -157,7 +157,7 @@ enum {
     RECORD_BYTES_MAX = 32 * 1024,          /* 64 legs with texts, metadata, 128 sides of 49 bytes */
     READER_AGE_MS_MAX = 1000,              /* a read transaction is never held longer */
     /* The same for the ledger's map, where applying what is in the log would stop every node; an
-     * eighth of small maps. Some seconds of payments: it is looked at each second. */
+     * eighth of small maps. It holds what comes in between two looks, some 400 ms of payments. */
     MAP_RESERVE_BYTES = 256 * 1024 * 1024,
     DISK_RESERVE_BYTES = 256 * 1024 * 1024 /* below it payments are refused (storage_full) */
 };

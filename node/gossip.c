@@ -238,15 +238,23 @@ static bool map_is_short(struct node *node)
     return ledger_room(node->ledger) < reserve;
 }
 
-static void disk_check(struct node *node)
+static bool disk_is_short(struct node *node, uint64_t now_ns)
 {
-    struct statvfs disk;
-    if (statvfs(datadir_path(node->dir), &disk) != 0) {
-        return;
+    if (now_ns >= node->disk_at_ns) {
+        node->disk_at_ns = now_ns + (uint64_t)DISK_PERIOD_MS * 1000000;
+        struct statvfs disk;
+        if (statvfs(datadir_path(node->dir), &disk) == 0) {
+            uint64_t available = (uint64_t)disk.f_bavail * disk.f_frsize;
+            node->disk_short = available < node->config->disk_reserve_bytes;
+        }
     }
-    uint64_t available = (uint64_t)disk.f_bavail * disk.f_frsize;
+    return node->disk_short;
+}
+
+static void storage_check(struct node *node, uint64_t now_ns)
+{
     bool map_short = map_is_short(node);
-    bool is_short = available < node->config->disk_reserve_bytes || map_short;
+    bool is_short = disk_is_short(node, now_ns) || map_short;
     bool was_short = atomic_exchange(&node->admission.disk_short, is_short);
     if (is_short && !was_short) {
         log_error(PART, "%s: payments are refused (storage_full)",
@@ -287,8 +295,5 @@ void gossip_tick(struct node *node, uint64_t now_ns)
     clock_check(node, now_ns);
     snapshots_hold(node, now_ns);
     gossip_refresh(node);
-    if (now_ns >= node->disk_at_ns) {
-        node->disk_at_ns = now_ns + (uint64_t)DISK_PERIOD_MS * 1000000;
-        disk_check(node);
-    }
+    storage_check(node, now_ns);
 }

@@ -116,6 +116,7 @@ struct node {
     uint32_t peers_count; /* without this node */
     uint64_t gossip_at_ns;
     uint64_t disk_at_ns;
+    bool disk_short; /* as of then; admission's copy knows of the map too */
     struct divergence divergence;
 
     /* status copy for the workers */
