@@ -1,0 +1,213 @@
+/* Requests to the leader and answers from it, as items for the links. */
+#include "tests/support/check.h"
+#include "tests/support/node_rig.h"
+
+static struct call *submit(struct node_rig *rig, struct link_item *item)
+{
+    struct call *call = node_rig_execute(rig, "EUR");
+    check_ok(node_submit(&rig->node, call));
+    node_inbox(&rig->node);
+    assert_true(node_rig_sent(rig, 2, item));
+    assert_int_equal(item->kind, LINK_REQUEST);
+    return call;
+}
+
+static void expect_code(struct node_rig *rig, struct call *call, enum code code)
+{
+    assert_true(node_rig_answered(rig, call));
+    assert_int_equal(call->code, code);
+    node_rig_call_free(call);
+}
+
+static void the_answer_of_the_ticket_is_the_clients(void **state)
+{
+    struct node_rig *rig = *state;
+    struct link_item items[2];
+    struct call *first = submit(rig, &items[0]);
+    struct call *second = submit(rig, &items[1]);
+    assert_true(items[0].ticket != items[1].ticket);
+    struct link_item answer = {.kind = LINK_ANSWER,
+                               .ticket = items[1].ticket,
+                               .code = CODE_OK,
+                               .seq = 5,
+                               .term = 6,
+                               .time_ns = 7,
+                               .outcomes_count = 1,
+                               .bytes = TEXT("outcome")};
+    forward_on_answer(&rig->node, 2, &answer);
+    assert_false(node_rig_answered(rig, first));
+    assert_true(node_rig_answered(rig, second));
+    assert_true(second->seq == 5 && second->term == 6 && second->time_ns == 7);
+    assert_true(second->outcomes_count == 1 && second->answer.size == 7);
+    expect_code(rig, second, CODE_OK);
+    answer =
+        (struct link_item){.kind = LINK_ANSWER, .ticket = items[0].ticket, .code = CODE_OVERLOADED};
+    forward_on_answer(&rig->node, 2, &answer);
+    expect_code(rig, first, CODE_OVERLOADED);
+}
+
+static void answers_that_belong_to_nobody_are_dropped(void **state)
+{
+    struct node_rig *rig = *state;
+    struct link_item item;
+    struct call *call = submit(rig, &item);
+    struct link_item answer = {.kind = LINK_ANSWER, .ticket = item.ticket, .code = CODE_OK};
+    forward_on_answer(&rig->node, 3, &answer); /* not whom it was asked */
+    answer.ticket = item.ticket + 1;           /* a slot that is free */
+    forward_on_answer(&rig->node, 2, &answer);
+    answer.ticket = item.ticket + ((uint64_t)1 << 32); /* another use of the slot */
+    forward_on_answer(&rig->node, 2, &answer);
+    answer.ticket = UINT32_MAX; /* no slot at all */
+    forward_on_answer(&rig->node, 2, &answer);
+    assert_false(node_rig_answered(rig, call));
+    answer.ticket = item.ticket;
+    forward_on_answer(&rig->node, 2, &answer);
+    expect_code(rig, call, CODE_OK);
+}
+
+static void past_its_deadline_the_outcome_is_unknown(void **state)
+{
+    struct node_rig *rig = *state;
+    struct link_item item;
+    struct call *call = submit(rig, &item);
+    forward_tick(&rig->node, call->deadline_ns - 1);
+    assert_false(node_rig_answered(rig, call));
+    forward_tick(&rig->node, call->deadline_ns);
+    expect_code(rig, call, CODE_UNKNOWN);
+    assert_true(metric_get(&rig->node.metrics, METRIC_UNKNOWN) == 1);
+    /* Its slot has another job now, which the late answer must not end. */
+    struct link_item next;
+    struct call *other = submit(rig, &next);
+    assert_int_equal((uint32_t)next.ticket, (uint32_t)item.ticket);
+    const struct link_item late = {.kind = LINK_ANSWER, .ticket = item.ticket, .code = CODE_OK};
+    forward_on_answer(&rig->node, 2, &late);
+    assert_false(node_rig_answered(rig, other));
+    forward_link_down(&rig->node, 2);
+    expect_code(rig, other, CODE_UNKNOWN);
+}
+
+static void a_broken_link_ends_what_was_sent_over_it_alone(void **state)
+{
+    struct node_rig *rig = *state;
+    struct link_item item;
+    struct call *call = submit(rig, &item);
+    forward_link_down(&rig->node, 3);
+    assert_false(node_rig_answered(rig, call));
+    forward_link_down(&rig->node, 2);
+    expect_code(rig, call, CODE_UNKNOWN);
+    forward_link_down(&rig->node, 2);
+}
+
+static void nothing_is_queued_for_a_link_that_is_down(void **state)
+{
+    struct node_rig *rig = *state;
+    struct link_item item = {.kind = LINK_DIGEST_TELL, .seq = 1};
+    node_peer(&rig->node, 3)->link_up = false;
+    peer_item(&rig->node, 3, &item);
+    peer_item(&rig->node, 7, &item); /* nobody */
+    assert_false(node_rig_sent(rig, 3, &item));
+    assert_null(node_peer(&rig->node, 7));
+    assert_null(node_peer(&rig->node, 1)); /* this node is no peer of its own */
+}
+
+/* ---- requests of other nodes --------------------------------------------------------------- */
+
+static void ask(struct node_rig *rig, struct text bytes)
+{
+    const struct link_item item = {.kind = LINK_REQUEST, .ticket = 99, .bytes = bytes};
+    forward_on_request(&rig->node, 3, &item);
+}
+
+static void ask_currency(struct node_rig *rig)
+{
+    struct call *call = node_rig_execute(rig, "EUR");
+    ask(rig, (struct text){(const char *)call->request.data, call->request.size});
+    node_rig_call_free(call);
+}
+
+static void expect_sent(struct node_rig *rig, enum code code)
+{
+    struct link_item item;
+    assert_true(node_rig_sent(rig, 3, &item));
+    assert_int_equal(item.kind, LINK_ANSWER);
+    assert_int_equal(item.ticket, 99);
+    assert_int_equal(item.code, code);
+    assert_false(node_rig_sent(rig, 3, &item));
+    assert_int_equal(atomic_load(&rig->node.admission.jobs), 0);
+}
+
+static void requests_are_forwarded_once_only(void **state)
+{
+    struct node_rig *rig = *state;
+    struct link_item item;
+    ask_currency(rig); /* this node does not lead */
+    expect_sent(rig, CODE_NO_LEADER);
+    assert_false(node_rig_sent(rig, 2, &item));
+}
+
+static void a_leader_works_for_others(void **state)
+{
+    struct node_rig *rig = *state;
+    struct link_item item;
+    node_rig_lead(rig);
+    ask_currency(rig);
+    assert_false(node_rig_sent(rig, 3, &item));
+    assert_int_equal(atomic_load(&rig->node.admission.jobs), 1);
+    node_rig_step(rig);
+    node_rig_apply(rig, 1);
+    struct list events;
+    list_init(&events);
+    assert_int_equal(queue_pop_all(&rig->node.events, &events), 1);
+    struct ledger_event *event = CONTAINER_OF(list_pop(&events), struct ledger_event, node);
+    assert_int_equal(event->kind, LEDGER_EVENT_ANSWER);
+    forward_answer(&rig->node, event->job, event->job->request.code);
+    free(event);
+    assert_true(node_rig_sent(rig, 3, &item));
+    assert_true(item.kind == LINK_ANSWER && item.ticket == 99 && item.code == CODE_OK);
+    assert_true(item.seq == 1 && item.outcomes_count == 1 && item.bytes.size > 0);
+}
+
+static void damaged_requests_come_back_as_such(void **state)
+{
+    struct node_rig *rig = *state;
+    node_rig_lead(rig);
+    ask(rig, TEXT("\x07nonsense"));
+    expect_sent(rig, CODE_INTERNAL);
+    ask(rig, TEXT(""));
+    expect_sent(rig, CODE_INTERNAL);
+}
+
+static void a_leader_refuses_what_it_has_no_room_for(void **state)
+{
+    struct node_rig *rig = *state;
+    node_rig_lead(rig);
+    atomic_store(&rig->node.admission.full, true);
+    ask_currency(rig);
+    expect_sent(rig, CODE_OVERLOADED);
+    atomic_store(&rig->node.admission.full, false);
+    atomic_store(&rig->node.admission.disk_short, true);
+    ask_currency(rig);
+    expect_sent(rig, CODE_STORAGE_FULL);
+    atomic_store(&rig->node.admission.disk_short, false);
+    atomic_store(&rig->node.admission.closed, true);
+    ask_currency(rig);
+    expect_sent(rig, CODE_OVERLOADED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, node_rig_set_up, node_rig_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_answer_of_the_ticket_is_the_clients),
+        TEST(answers_that_belong_to_nobody_are_dropped),
+        TEST(past_its_deadline_the_outcome_is_unknown),
+        TEST(a_broken_link_ends_what_was_sent_over_it_alone),
+        TEST(nothing_is_queued_for_a_link_that_is_down),
+        TEST(requests_are_forwarded_once_only),
+        TEST(a_leader_works_for_others),
+        TEST(damaged_requests_come_back_as_such),
+        TEST(a_leader_refuses_what_it_has_no_room_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
