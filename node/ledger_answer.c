@@ -97,7 +97,9 @@ void ledger_reads_look(struct ledger_thread *thread)
         if (read_is_ready(thread, job)) {
             read_answer(thread, job);
         } else if (job->kind == JOB_SCAN) {
-            thread->scans_wait = true;
+            /* One for a later state is not served by a commit: it would cost one each few ms. */
+            thread->scans_wait =
+                thread->scans_wait || ledger_position(thread->options.ledger).seq >= job->min_seq;
         }
         node = next;
     }

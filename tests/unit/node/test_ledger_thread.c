@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum { WAIT_MS = 5000 };
 
@@ -243,6 +244,24 @@ static void test_what_is_durable_already_does_not_wait_for_the_log(void **state)
     free(durable);
 }
 
+static void test_a_scan_of_a_later_state_brings_no_commit_forward(void **state)
+{
+    struct fixture *fixture = *state;
+    struct job *scan =
+        job_make(JOB_SCAN, &fixture->admission, clock_monotonic_ns(clock_system()) + 60000000000);
+    assert_non_null(scan);
+    scan->min_seq = 1000;
+    ledger_thread_submit(fixture->thread, scan);
+    ledger_thread_epoch_begin(fixture->thread, 1, 1);
+    struct job *job = currency_job(fixture, "EUR");
+    ledger_thread_submit(fixture->thread, job);
+    apply_entry(fixture, expect_event(fixture, LEDGER_EVENT_ENTRY));
+    expect_answer(fixture, job, CODE_OK);
+    struct timespec pause = {.tv_nsec = 20 * COMMIT_SCAN_MS * 1000000};
+    nanosleep(&pause, NULL);
+    assert_int_equal(metric_get(&fixture->metrics, METRIC_FLUSHES), 0);
+}
+
 static void test_a_digest_is_told(void **state)
 {
     struct fixture *fixture = *state;
@@ -279,6 +298,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_is_committed_before_raft_has_it_on_disk, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_what_is_durable_already_does_not_wait_for_the_log,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_scan_of_a_later_state_brings_no_commit_forward,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_digest_is_told, setup, teardown),
     };
