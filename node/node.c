@@ -109,8 +109,9 @@ static void on_signal(uv_signal_t *handle, int number)
 static void stop_tick(struct node *node, uint64_t now_ns)
 {
     uint64_t waited_ms = (now_ns - node->stop_at_ns) / 1000000;
-    if (node->stop == STOP_DRAIN &&
-        (gateway_calls(node->gateway) == 0 || waited_ms >= SHUTDOWN_DRAIN_MS)) {
+    /* Jobs are also those of other nodes, whose clients wait there. */
+    bool idle = gateway_calls(node->gateway) == 0 && atomic_load(&node->admission.jobs) == 0;
+    if (node->stop == STOP_DRAIN && (idle || waited_ms >= SHUTDOWN_DRAIN_MS)) {
         stop_enter(node, STOP_TRANSFER);
         return;
     }
