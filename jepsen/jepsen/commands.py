@@ -1,7 +1,8 @@
 """Which command took which seq: gathered from all that anybody was told.
 
 A payment is known from the answer to the request that made it, from a replay, or from a later read.
-Each such testimony names the seq; checkers/idempotency.py compares the testimonies with one another.
+Each such testimony names the seq; checkers/idempotency.py compares the testimonies with one
+another.
 """
 
 from .model import payment_fields
@@ -202,7 +203,7 @@ class Commands:
         return min(possible, key=lambda a: self._fit(command, a))
 
     def _fit(self, command, attempt):
-        """Small is likely: in a batch iff its neighbours in the batch are neighbours in the order."""
+        """Small is likely: in a batch if its neighbours there are neighbours in the order, too."""
         if attempt.item is None:
             return 2 if command.code == "batch_aborted" else 1
         items = attempt.op.value["items"]

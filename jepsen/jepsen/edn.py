@@ -65,7 +65,8 @@ def dumps(value):
     raise TypeError(f"no EDN form for {type(value).__name__}")
 
 
-_TOKEN = re.compile(r'[\s,]*(?:;[^\n]*\n[\s,]*)*(#\{|[\[\](){}]|"(?:[^"\\]|\\.)*"|[^\s,\[\](){}"]+)', re.S)
+_TOKEN = re.compile(
+    r'[\s,]*(?:;[^\n]*\n[\s,]*)*(#\{|[\[\](){}]|"(?:[^"\\]|\\.)*"|[^\s,\[\](){}"]+)', re.S)
 _CLOSERS = {"[": "]", "(": ")", "{": "}", "#{": "}"}
 
 

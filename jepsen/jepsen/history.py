@@ -15,8 +15,8 @@ Use
         history.complete(process, error=reply["error"]["data"])       # or
         history.complete(process, error={"code": "timeout"})          # see CLIENT_ERRORS
 
-`invoke` is called before the bytes go out, `complete` after the answer came in. `complete` finds the
-type by itself (`classify`), and repeats f, value and the other fields of the invocation.
+`invoke` is called before the bytes go out, `complete` after the answer came in. `complete` finds
+the type by itself (`classify`), and repeats f, value and the other fields of the invocation.
 
 An operation
 ------------
@@ -32,11 +32,11 @@ An operation
     session  optional: whoever carries `min_seq` from one operation to the next, across nodes and
              processes; a session's operations follow one another
     result   completion: the JSON-RPC result verbatim (seq, term, time, replayed, balances ...)
-    error    completion: the JSON-RPC error's `data` verbatim (code, param, recorded, retryable, seq,
-             term, time, replayed), or {"code": one of CLIENT_ERRORS}
+    error    completion: the JSON-RPC error's `data` verbatim (code, param, recorded, retryable,
+             seq, term, time, replayed), or {"code": one of CLIENT_ERRORS}
 
-Processes: the thread of a process is process % concurrency. A process has one operation in flight and
-never acts again after an info: its thread goes on as process + concurrency, on a new connection
+Processes: the thread of a process is process % concurrency. A process has one operation in flight
+and never acts again after an info: its thread goes on as process + concurrency, on a new connection
 (`Threads` does this). Operations still open at `close` become info.
 
 Kinds by workload
@@ -47,10 +47,11 @@ Kinds by workload
                  read-account, read-payment, totals; on all nodes; a part with `stale` or `min_seq`.
     bank         transfer; list-accounts in one page (limit 1000); totals.
     register     transfer between one register account (id "reg:K") and a settlement account of
-                 unlimited overdraft; read-account of "reg:K". The amount is the step of the register, the
-                 balance after (result.balances) its new value. At most 200 operations per key.
-    idempotency  transfer and batch under ids used before, on other nodes, with the same fields or other
-                 ones; read-payment.
+                 unlimited overdraft; read-account of "reg:K". The amount is the step of the
+                 register, the balance after (result.balances) its new value. At most 200 operations
+                 per key.
+    idempotency  transfer and batch under ids used before, on other nodes, with the same fields or
+                 other ones; read-payment.
     set          transfer into one account, each with an id of its own; list-payments.
     session      transfer, read-account, read-payment, list-accounts with `session` set; reads with
                  `min_seq` = the largest seq that the session has seen, mostly on another node.
@@ -70,7 +71,8 @@ process "nemesis", type info, two records each: stage "before" the deed, then "a
            plan            what is meant: "majority", "leader" ...
            targets         the nodes concerned
            cut             partitions: {node: [nodes it does not hear]}
-           majority        a majority of nodes is meant to be alive, connected both ways and fast enough
+           majority        a majority of nodes is meant to be alive, connected both ways and fast
+                           enough
            leader_targeted the leader of the moment is among the targets
          and in stage "after" of the start or of the stop (the later one stands):
            effective       whether the effect was measured
@@ -140,8 +142,8 @@ STATE_CODES = (
 )
 
 TEST_SETTINGS = """test.json:
-    name, workload, faults [..], seed, nodes [ids], concurrency, rate, time_limit_s, started (RFC 3339),
-    command (repeats the run), versions {payledgerd, python, raft ..}, git, kernel,
+    name, workload, faults [..], seed, nodes [ids], concurrency, rate, time_limit_s,
+    started (RFC 3339), command (repeats the run), versions {payledgerd, python, raft ..}, git, kernel,
     limits    optional {recover_p95_s, recover_max_s, catch_up_max_s, digests_equal_s}
     require   optional, overrides of checkers/vacuity.py DEFAULTS"""
 

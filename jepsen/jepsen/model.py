@@ -41,7 +41,8 @@ class Fields(NamedTuple):
 
 
 def payment_fields(params):
-    """The Fields of the params of payment.create, of a batch's item, or of an answer of payment.get."""
+    """The Fields of the params of payment.create, of a batch's item, or of an answer of
+    payment.get."""
     legs = params.get("legs")
     if legs is None:
         legs = (params,)
@@ -84,7 +85,8 @@ class Account:
 
 
 class Payment(NamedTuple):
-    """A recorded outcome. rows: for each leg (debit balance, credit balance, debit entry, credit entry)."""
+    """A recorded outcome. rows: for each leg (debit balance, credit balance, debit entry, credit
+    entry)."""
 
     id: str
     seq: int

@@ -12,8 +12,8 @@ NEVER = 1 << 62  # the end of an operation whose answer never came
 class Op:
     """One operation of a client, invocation and completion together."""
 
-    __slots__ = ("index", "end_index", "begin", "end", "type", "process", "f", "value", "node",
-                 "phase", "session", "result", "error", "seq")
+    __slots__ = ("index", "end_index", "begin", "end", "told", "type", "process", "f", "value",
+                 "node", "phase", "session", "result", "error", "seq")
 
     def __init__(self, record):
         self.index = record["index"]
@@ -26,12 +26,14 @@ class Op:
         self.session = record.get("session")
         self.end_index = None
         self.end = NEVER
+        self.told = NEVER  # when the client stopped waiting, an answer or not
         self.type = "info"
         self.result = self.error = self.seq = None
 
     def complete(self, record):
         self.end_index = record["index"]
         self.type = record["type"]
+        self.told = record["time"]
         self.result = record.get("result")
         self.error = record.get("error")
         if self.type != "info":

@@ -1,4 +1,4 @@
-"""Drawings of a run as SVG text: latencies, rates, leaders, progress, and a timeline of operations."""
+"""Drawings of a run as SVG text: latencies, rates, leaders, progress, a timeline of operations."""
 
 import html
 import math
@@ -91,7 +91,7 @@ def latency(run):
     parts += _rows(ticks, y)
     spots = {kind: set() for kind in TYPES}
     for op in run.ops:
-        took = (min(op.end, run.end) - op.begin) / 1e9
+        took = (min(op.told, run.end) - op.begin) / 1e9
         spots[op.type].add((round(axis.x(op.begin)), round(y(took))))
     for kind in TYPES:
         path = "".join(f"M{px} {py}h0" for px, py in sorted(spots[kind]))
@@ -106,7 +106,7 @@ def rate(run):
     width_s = max(0.1, _round_step(run.end / 1e9 / 150))
     buckets = {kind: {} for kind in TYPES}
     for op in run.ops:
-        moment = op.end if op.end <= run.end else op.begin
+        moment = min(op.told, run.end)
         k = int(moment / 1e9 / width_s)
         buckets[op.type][k] = buckets[op.type].get(k, 0) + 1
     highest = max((n / width_s for b in buckets.values() for n in b.values()), default=1)

@@ -1,17 +1,19 @@
-"""The reports: index.html of a run, the matrix of runs, and the mutants. Each is one file without
-anything outside it.
+"""The reports: index.html of a run, the matrix of runs, and the mutants. Each is one file that
+needs nothing outside itself.
 
-write_run(directory)     store/NAME/TIME/index.html and results.json, results.edn
-write_matrix(json, html) from MATRIX
-write_mutants(json, html) from MUTANTS
+write_run(directory)       checks a stored run: results.json, results.edn, index.html, derived.py's
+write_matrix(json, html)   from a file of the form MATRIX
+write_mutants(json, html)  from a file of the form MUTANTS
 """
 
 import json
 import os
+import traceback
 
-from . import edn, plots
+from . import derived, edn, plots
 from .checkers import check_all
 from .checkers.availability import acknowledged, recovery
+from .checkers.finding import worst
 from .operations import load
 from .plots import text
 
@@ -23,8 +25,9 @@ MATRIX = """{"title": text, "command": text, "runs": [
 
 MUTANTS = """{"title": text, "command": text, "mutants": [
     {"name": "M1", "what": what is broken, "how": "build" | "run" | ..., "instrument": "jepsen" |
-     "simulation", "must": [checkers that must catch it], "budget_s", "killed": true | false | null (not
-     run), "by": [checkers that did], "seconds", "href": path or null}],
+     "simulation", "must": [checkers that must catch it], "budget_s",
+     "killed": true | false | null (not run), "by": [checkers that did], "seconds",
+     "href": path or null}],
  "null": {"runs": how often the unmutated build ran, "green": how often it was valid}}"""
 
 LOG_LINES = 60
@@ -72,7 +75,7 @@ WORDS = {True: ("VALID", "good"), False: ("INVALID", "bad"), "unknown": ("UNKNOW
 def page(title, body):
     return ('<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
-            f"<title>{text(title)}</title><style>{STYLE}</style></head><body>{body}</body></html>\n")
+            f"<title>{text(title)}</title><style>{STYLE}</style></head><body>{body}</body></html>")
 
 
 def table(head, rows):
@@ -118,18 +121,44 @@ def summary(run, results):
     }
 
 
-def write_run(directory, run=None, results=None):
-    """Checks the run unless results are given; writes results.json, results.edn, index.html."""
-    run = run or load(directory)
-    results = results or check_all(run)
-    whole = {**results, "summary": summary(run, results)}
-    with open(os.path.join(directory, "results.json"), "w", encoding="utf-8") as file:
-        json.dump(plain(whole), file, indent=1, default=str)
-    with open(os.path.join(directory, "results.edn"), "w", encoding="utf-8") as file:
-        file.write(edn.dumps(jepsens(plain(whole))) + "\n")
-    with open(os.path.join(directory, "index.html"), "w", encoding="utf-8") as file:
-        file.write(run_page(run, results))
+def write_run(directory):
+    """Checks a stored run and writes all that is made of it; returns the results.
+
+    A file harness.txt says what broke in the harness: `problem` in the results, which are then
+    unknown at best."""
+    try:
+        run = load(directory)
+        results = check_all(run)
+        results["summary"] = summary(run, results)
+        derived.write(directory, run)
+    except Exception:  # noqa: BLE001: a history that can not be read is a result, too
+        run, results = None, {"valid": "unknown", "checkers": {},
+                              "problem": traceback.format_exc()}
+    broken = os.path.join(directory, "harness.txt")
+    if os.path.exists(broken):
+        with open(broken, encoding="utf-8") as file:
+            results["problem"] = file.read()
+        results["valid"] = worst([results["valid"], "unknown"])
+    results = plain(results)
+    _write(directory, "results.json", json.dumps(results, indent=1, default=str))
+    _write(directory, "results.edn", edn.dumps(jepsens(results)))
+    _write(directory, "index.html", run_page(run, results) if run else broken_page(results))
     return results
+
+
+def _write(directory, name, content):
+    with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+        file.write(content + "\n")
+
+
+def broken_page(results):
+    return page("no history", f"<h1>The run can not be read</h1>{problem(results)}")
+
+
+def problem(results):
+    if not results.get("problem"):
+        return ""
+    return f"<h2>The harness broke</h2><pre>{text(results['problem'])}</pre>"
 
 
 def plain(value):
@@ -166,7 +195,7 @@ def run_page(run, results):
         f'{row["acknowledged"]:,} payments acknowledged · {row["effective_windows"]} of '
         f'{row["windows"]} fault windows effective · {row["leader_changes"]} leader changes · '
         f"seed {text(settings.get('seed'))}</span></div>",
-        first_error(run, results),
+        problem(results), first_error(run, results),
         "<h2>Checkers</h2>", checkers_table(results),
         "<h2>Did it prove anything?</h2>", vacuity_table(results),
         "<h2>Latency</h2>", key(run), plots.latency(run),

@@ -1,7 +1,7 @@
 """Histories without a cluster: the model behind simulated nodes, in virtual time, from a seed.
 
-Every kind of operation and of fault occurs: concurrent clients, lost answers, retries, batches, stale
-replicas, registers, sessions, a fault with and one without a majority, and the final reads.
+Every kind of operation and of fault occurs: concurrent clients, lost answers, retries, batches,
+stale replicas, registers, sessions, a fault with and one without a majority, and the final reads.
 """
 
 import datetime

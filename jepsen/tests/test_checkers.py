@@ -1,4 +1,5 @@
-"""Golden histories pass every checker; each way of falsifying one is found by the checker meant for it."""
+"""Golden histories pass every checker; each way of falsifying one is found by the checker meant for
+it."""
 
 import copy
 import os
@@ -242,10 +243,11 @@ def session_reversed(records, chance):
         if session is None:
             continue
         before = sessions.get((session, records[index]["value"]["id"]))
-        if before is not None and records[before]["result"]["seq"] < records[index]["result"]["seq"]:
+        if before is not None:
             one, two = records[before], records[index]
-            one["result"], two["result"] = two["result"], one["result"]
-            return
+            if one["result"]["seq"] < two["result"]["seq"]:
+                one["result"], two["result"] = two["result"], one["result"]
+                return
         sessions[session, records[index]["value"]["id"]] = index
     raise LookupError
 

@@ -2,8 +2,8 @@
 
 valid        True, False, or "unknown", which counts as failed
 error_count  how many errors were seen (a checker may stop after ten)
-errors       the first ten, explained: text, ops (indices; the guilty one last), operations (the same as
-             text), time, seqs, expected, seen
+errors       the first ten, explained: text, ops (indices; the guilty one last), operations (the
+             same as text), time, seqs, expected, seen
 doubts       why it is unknown
 and figures of its own.
 """

@@ -1,8 +1,9 @@
-"""Availability: how soon payments go on after a fault and after its end, and that without a majority
-nothing is acknowledged.
+"""Availability: how soon payments go on after a fault and after its end, and that without a
+majority nothing is acknowledged.
 
-A recovery is the time from the moment a fault was in force (or was over) to the first acknowledgement
-of a payment that was sent after that moment. It is judged where a majority was meant to be alive.
+A recovery is the time from the moment a fault was in force (or was over) to the first
+acknowledgement of a payment that was sent after that moment. It is judged where a majority was
+meant to be alive.
 """
 
 import bisect

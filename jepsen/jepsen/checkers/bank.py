@@ -1,7 +1,7 @@
 """Conservation and overdraft, seen in each answer by itself: no order of operations is needed.
 
-Debits equal credits in every sum over all accounts; a balance is the difference of its two sides; no
-account is deeper below zero than its overdraft allows.
+Debits equal credits in every sum over all accounts; a balance is the difference of its two sides;
+no account is deeper below zero than its overdraft allows.
 """
 
 from .finding import Findings

@@ -68,5 +68,5 @@ def _counted(findings, final, commands):
         stored = op.result["payments"]
         if stored != known:
             what = "there is more than was asked for" if stored > known else "payments are lost"
-            findings.error(f"{op.node} counts {stored} payments at seq {op.seq}, known are {known}: "
-                           f"{what}", [op], [op.seq], known, stored)
+            findings.error(f"{op.node} counts {stored} payments at seq {op.seq}, known are "
+                           f"{known}: {what}", [op], [op.seq], known, stored)

@@ -1,10 +1,10 @@
 """Registers are linearizable: an exact search that does not look at seq at all.
 
-The register is an account "reg:K" whose balance only the operations on K change. A payment steps it by
-its amount and answers the balance after; a refusal says that the step was too large; a read answers
-the balance. The search is that of Wing, Gong and Lowe, with just-in-time linearization: an operation
-is placed no earlier than some answer demands it, and configurations (which open operations are placed,
-value) seen before are not searched again.
+The register is an account "reg:K" whose balance only the operations on K change. A payment steps it
+by its amount and answers the balance after; a refusal says that the step was too large; a read
+answers the balance. The search is that of Wing, Gong and Lowe, with just-in-time linearization: an
+operation is placed no earlier than some answer demands it, and configurations (which open
+operations are placed, value) seen before are not searched again.
 """
 
 from .finding import Findings

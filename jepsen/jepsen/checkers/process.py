@@ -57,8 +57,8 @@ def _exit(run, findings, time, value):
         if value["node"] in window.targets and begin <= time and (lasting or time <= end) \
                 and ended in EXPLAINED.get(window.fault, ()):
             return
-    findings.error(f"{value['node']} ended with {ended[0]} {ended[1]} at {time / 1e9:.3f} s, and no "
-                   "fault explains it", expected="running", seen=f"{ended[0]} {ended[1]}")
+    findings.error(f"{value['node']} ended with {ended[0]} {ended[1]} at {time / 1e9:.3f} s, and "
+                   "no fault explains it", expected="running", seen=f"{ended[0]} {ended[1]}")
 
 
 def _log(findings, node, path):

@@ -38,7 +38,7 @@ def _compare(findings, before, after):
 
 
 def _gaps(run, findings, gaps):
-    """With all final reads done every seq must be known; before that a gap may be an open request."""
+    """With all final reads done every seq must be known; before, a gap may be an open request."""
     final = FinalReads(run)
     last = max((op.seq for op in final.infos), default=0)
     gaps = gaps + list(range(run.commands.last_seq + 1, last + 1))[:100]

@@ -1,8 +1,8 @@
 """Sessions: read your writes, and reads that never go back, on whichever node they are made.
 
 A session carries the highest seq that it has seen as `min_seq` to its next read. Such reads, and
-linearizable ones, report at least that seq; the number of entries of an account, which no node makes up
-from a seq, never falls either. Stale reads are promised nothing.
+linearizable ones, report at least that seq; the number of entries of an account, which no node
+makes up from a seq, never falls either. Stale reads are promised nothing.
 """
 
 from .finding import Findings
