@@ -1,0 +1,228 @@
+/*
+ * payledger-sim: the whole cluster in one process, on virtual time, from one seed.
+ *
+ * Each seed runs in a child, so that a crash of the product is a failure of that seed and nothing of
+ * a run is left for the next one.
+ */
+#include "tests/simulation/run.h"
+
+#include "base/check.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ROOT_BYTES = 64, EXIT_FAILED = 1 };
+
+struct options {
+    uint64_t seed;
+    uint64_t seeds;
+    bool shrink;
+    bool quiet;
+    struct run_options run;
+};
+
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where)
+{
+    (void)info;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
+static void remove_all(const char *path)
+{
+    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* True where the seed held. Without `loud` nothing is printed. */
+static bool run_child(const struct run_options *run, bool loud)
+{
+    char root[ROOT_BYTES] = "/dev/shm/payledger-sim.XXXXXX";
+    if (mkdtemp(root) == NULL) {
+        (void)fprintf(stderr, "payledger-sim: %s: %s\n", root, strerror(errno));
+        exit(EXIT_USAGE);
+    }
+    (void)fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        if (!loud && (freopen("/dev/null", "w", stdout) == NULL ||
+                      freopen("/dev/null", "w", stderr) == NULL)) {
+            _exit(EXIT_FAILED);
+        }
+        run_seed(run, root);
+        (void)fflush(NULL);
+        _exit(0);
+    }
+    int status = 0;
+    bool ended = child > 0 && waitpid(child, &status, 0) == child;
+    remove_all(root);
+    if (ended && WIFSIGNALED(status) && loud) {
+        (void)printf("FAILED seed %llu: the product ended with signal %d\n",
+                     (unsigned long long)run->seed, WTERMSIG(status));
+    }
+    return ended && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void print_command(const struct run_options *run)
+{
+    (void)printf("repeat with: payledger-sim --seed %llu", (unsigned long long)run->seed);
+    if (run->nodes != 0) {
+        (void)printf(" --nodes %u", run->nodes);
+    }
+    if (run->steps != 0) {
+        (void)printf(" --steps %llu", (unsigned long long)run->steps);
+    }
+    if (run->scenario != NULL) {
+        (void)printf(" --scenario %s", run->scenario);
+    }
+    if (run->without != NULL) {
+        (void)printf(" --without %s", run->without);
+    }
+    (void)printf(" --trace\n");
+}
+
+/* Leaves out faults, many at a time and then fewer, while the seed still fails. */
+static void shrink(const struct run_options *failing)
+{
+    static char without[RUN_FAULTS_MAX + 1];
+    memset(without, '+', RUN_FAULTS_MAX);
+    struct run_options run = *failing;
+    run.without = without;
+    run.trace = false;
+    for (uint32_t size = RUN_FAULTS_MAX / 2; size > 0; size /= 2) {
+        for (uint32_t from = 0; from < RUN_FAULTS_MAX; from += size) {
+            char kept[RUN_FAULTS_MAX];
+            memcpy(kept, without, RUN_FAULTS_MAX);
+            memset(without + from, '-', size);
+            if (memcmp(kept, without, RUN_FAULTS_MAX) != 0 && run_child(&run, false)) {
+                memcpy(without, kept, RUN_FAULTS_MAX);
+            }
+        }
+    }
+    uint32_t last = RUN_FAULTS_MAX;
+    while (last > 0 && without[last - 1] == '-') {
+        last--; /* the plan is shorter, or its end does not matter */
+    }
+    run.explain = true;
+    (void)printf("smallest set of faults found:\n");
+    (void)fflush(stdout);
+    (void)run_child(&run, true);
+    print_command(&run);
+}
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static int run_all(const struct options *options)
+{
+    struct run_options run = options->run;
+    uint64_t failed = 0;
+    double begun = seconds_now();
+    for (uint64_t i = 0; i < options->seeds; i++) {
+        run.seed = options->seed + i;
+        if (run_child(&run, true)) {
+            continue;
+        }
+        failed++;
+        if (options->shrink) {
+            shrink(&run);
+        } else {
+            print_command(&run);
+        }
+    }
+    double seconds = seconds_now() - begun;
+    (void)printf("simulation: %llu passed, %llu failed, %.1f s, %.1f seeds/s\n",
+                 (unsigned long long)(options->seeds - failed), (unsigned long long)failed, seconds,
+                 (double)options->seeds / seconds);
+    return failed == 0 ? 0 : EXIT_FAILED;
+}
+
+static void usage(void)
+{
+    (void)fprintf(stderr, "usage: payledger-sim --seed N [--seeds COUNT] [--nodes 3|5] "
+                          "[--steps N] [--trace] [--shrink]\n"
+                          "                     [--scenario figure8|old-leader-tail|"
+                          "gone-and-fetching] [--without MASK] [--quiet]\n");
+    exit(EXIT_USAGE);
+}
+
+static uint64_t number_of(const char *text)
+{
+    char *end = NULL;
+    errno = 0;
+    uint64_t number = strtoull(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || text[0] == '-') {
+        usage();
+    }
+    return number;
+}
+
+static void parse(int argc, char **argv, struct options *options)
+{
+    static const struct option known[] = {{"seed", required_argument, NULL, 's'},
+                                          {"seeds", required_argument, NULL, 'c'},
+                                          {"nodes", required_argument, NULL, 'n'},
+                                          {"steps", required_argument, NULL, 'x'},
+                                          {"trace", no_argument, NULL, 't'},
+                                          {"shrink", no_argument, NULL, 'k'},
+                                          {"scenario", required_argument, NULL, 'o'},
+                                          {"without", required_argument, NULL, 'w'},
+                                          {"quiet", no_argument, NULL, 'q'},
+                                          {NULL, 0, NULL, 0}};
+    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+        switch (option) {
+        case 's':
+            options->seed = number_of(optarg);
+            break;
+        case 'c':
+            options->seeds = number_of(optarg);
+            break;
+        case 'n':
+            options->run.nodes = (uint32_t)number_of(optarg);
+            break;
+        case 'x':
+            options->run.steps = number_of(optarg);
+            break;
+        case 't':
+            options->run.trace = true;
+            break;
+        case 'k':
+            options->shrink = true;
+            break;
+        case 'o':
+            options->run.scenario = optarg;
+            break;
+        case 'w':
+            options->run.without = optarg;
+            break;
+        case 'q':
+            options->run.quiet = true;
+            break;
+        default:
+            usage();
+        }
+    }
+    uint32_t nodes = options->run.nodes;
+    if (optind != argc || options->seeds == 0 || (nodes != 0 && nodes != 3 && nodes != 5)) {
+        usage();
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.seed = 1, .seeds = 1};
+    parse(argc, argv, &options);
+    return run_all(&options);
+}
