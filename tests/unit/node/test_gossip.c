@@ -1,115 +1,144 @@
-/* What nodes tell of themselves, and what cluster.status makes of it. */
+/*
+ * The clock that log entries get their time from, against the clocks of the other nodes.
+ */
+#include "node/internal.h"
 #include "tests/support/check.h"
-#include "tests/support/node_rig.h"
 
-static struct cluster_status status;
+#include <string.h>
 
-/* Node 2 leads in term 4 and tells so; its clock is 3 ms ahead. */
-static void hear(struct node_rig *rig)
+static const int64_t SECOND_NS = 1000000000;
+static const int64_t HOUR_NS = 3600 * INT64_C(1000000000);
+static const int64_t TRUE_NS = INT64_C(1800000000) * 1000000000;
+
+struct fixture {
+    struct clock clock;
+    uint64_t monotonic_ns;
+    int64_t wall_error_ns;
+    char *dir;
+    struct ledger *ledger;
+    struct node node;
+};
+
+static uint64_t monotonic_now(void *data)
 {
-    struct link_status told = {.role = ROLE_LEADER,
-                               .leader = 2,
-                               .term = 4,
-                               .seq = 50,
-                               .index = 60,
-                               .wall_ns = clock_wall_ns(&rig->clock) + 3000000,
-                               .digest = {{7}},
-                               .client_address = TEXT("localhost:2"),
-                               .counters_count = METRIC_COUNT};
-    told.counters[METRIC_FORWARDS] = 8;
-    gossip_on_status(&rig->node, 2, &told);
+    return ((struct fixture *)data)->monotonic_ns;
 }
 
-static const struct cluster_node *look(struct node_rig *rig, uint32_t id)
+static int64_t wall_now(void *data)
 {
-    gossip_refresh(&rig->node);
-    node_status(&rig->node, &status);
-    assert_int_equal(status.nodes_count, 3);
-    assert_int_equal(status.nodes[id - 1].id, id);
-    return &status.nodes[id - 1];
+    const struct fixture *fixture = data;
+    return TRUE_NS + (int64_t)fixture->monotonic_ns + fixture->wall_error_ns;
 }
 
-static void a_peer_is_shown_as_it_told(void **state)
+static int setup(void **state)
 {
-    struct node_rig *rig = *state;
-    hear(rig);
-    const struct cluster_node *peer = look(rig, 2);
-    assert_true(peer->reachable && peer->term == 4 && peer->seq == 50 && peer->index == 60);
-    assert_string_equal(peer->role, "leader");
-    assert_string_equal(peer->client_address, "localhost:2");
-    assert_true(peer->clock_offset_ns == 3000000 && peer->digest.bytes[0] == 7);
-    assert_int_equal(peer->counters[METRIC_FORWARDS], 8);
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    assert_non_null(fixture);
+    fixture->clock = (struct clock){fixture, monotonic_now, wall_now};
+    fixture->monotonic_ns = 5000000000;
+    fixture->dir = test_dir_make();
+    struct node *node = &fixture->node;
+    node->clock = &fixture->clock;
+    check_ok(queue_init(&node->events, 1024, NULL, NULL));
+    char error[256];
+    struct ledger_options options = {
+        .path = fixture->dir, .map_bytes = 1 << 26, .metrics = &node->metrics};
+    check_ok(ledger_open(&fixture->ledger, &options, error, sizeof(error)));
+    struct ledger_thread_options thread_options = {.ledger = fixture->ledger,
+                                                   .metrics = &node->metrics,
+                                                   .clock = node->clock,
+                                                   .events = &node->events,
+                                                   .entries_window = 4,
+                                                   .manual = true};
+    check_ok(ledger_thread_open(&node->ledger_thread, &thread_options));
+    node->id = 1;
+    node->peers_count = 2;
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        node->peers[i].id = i + 2;
+        node->peers[i].link_up = true;
+    }
+    *state = fixture;
+    return 0;
 }
 
-static void silent_peers_are_not_reachable(void **state)
+static int teardown(void **state)
 {
-    struct node_rig *rig = *state;
-    hear(rig);
-    assert_false(look(rig, 3)->reachable); /* never heard of */
-    assert_string_equal(look(rig, 3)->role, "unknown");
-    rig->now_ns += (uint64_t)PEER_SILENT_MS * 1000000 - 1;
-    assert_true(look(rig, 2)->reachable);
-    rig->now_ns += 1;
-    assert_false(look(rig, 2)->reachable);
-    assert_string_equal(look(rig, 2)->role, "unknown");
-    assert_int_equal(look(rig, 2)->seq, 50); /* the last that was known */
-    hear(rig);
-    assert_true(look(rig, 2)->reachable);
-    node_peer(&rig->node, 2)->link_up = false;
-    assert_false(look(rig, 2)->reachable);
+    struct fixture *fixture = *state;
+    ledger_thread_close(fixture->node.ledger_thread);
+    ledger_close(fixture->ledger);
+    queue_deinit(&fixture->node.events);
+    test_dir_remove(fixture->dir);
+    free(fixture);
+    return 0;
 }
 
-static void the_node_itself_is_always_reachable(void **state)
+/* The peer's clock is `error_ns` ahead of the true time. */
+static void hear(struct fixture *fixture, uint32_t peer, int64_t error_ns)
 {
-    struct node_rig *rig = *state;
-    metric_add(&rig->node.metrics, METRIC_FORWARDS, 3);
-    const struct cluster_node *self = look(rig, 1);
-    assert_true(self->reachable && self->clock_offset_ns == 0);
-    assert_string_equal(self->role, "follower");
-    assert_string_equal(self->client_address, "localhost:1");
-    assert_int_equal(self->counters[METRIC_FORWARDS], 3);
-    assert_true(status.node == 1 && status.leader == 2 && status.term == 1);
-    assert_string_equal(status.cluster, "rig");
-    const struct digest id = datadir_cluster_id(&rig->config);
-    assert_true(digest_equal(&status.cluster_id, &id));
+    struct link_status status = {.wall_ns = TRUE_NS + (int64_t)fixture->monotonic_ns + error_ns,
+                                 .client_address = text_of("127.0.0.1:1")};
+    gossip_on_status(&fixture->node, peer, &status);
 }
 
-static void expect_ready(struct node_rig *rig, const char *reason)
+static bool is_off(struct fixture *fixture)
 {
-    (void)look(rig, 1);
-    assert_int_equal(status.ready, reason[0] == '\0');
-    assert_string_equal(status.ready_reason, reason);
+    int64_t distance_ns = 0;
+    return gossip_clock_is_off(&fixture->node, fixture->monotonic_ns, &distance_ns);
 }
 
-static void a_node_is_ready_when_it_can_serve(void **state)
+static void lead(struct fixture *fixture)
 {
-    struct node_rig *rig = *state;
-    struct node *node = &rig->node;
-    expect_ready(rig, "");
-    node_peer(node, 2)->link_up = false;
-    expect_ready(rig, "the leader is not connected");
-    node->leader = 0;
-    expect_ready(rig, "no leader is known");
-    node->leader = 1;
-    node->role = ROLE_LEADER;
-    expect_ready(rig, "the leader has just been elected");
-    node_rig_lead(rig);
-    expect_ready(rig, "");
-    node->divergence.asking = true;
-    expect_ready(rig, "the node compares its state with its peers");
-    node->stop = STOP_DRAIN;
-    expect_ready(rig, "the node is stopping");
+    ledger_thread_epoch_begin(fixture->node.ledger_thread, 1, 1);
+    (void)ledger_thread_step(fixture->node.ledger_thread);
+    assert_true(ledger_thread_leading(fixture->node.ledger_thread));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, node_rig_set_up, node_rig_tear_down)
+static void a_clock_is_judged_by_the_median_of_three(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->wall_error_ns = HOUR_NS;
+    hear(fixture, 2, 0);
+    assert_false(is_off(fixture)); /* of two nobody knows who is wrong */
+    hear(fixture, 3, SECOND_NS / 10);
+    assert_true(is_off(fixture));
+    hear(fixture, 3, HOUR_NS);
+    assert_false(is_off(fixture)); /* the second one is alone */
+    fixture->wall_error_ns = 0;
+    assert_false(is_off(fixture));
+}
+
+static void in_an_epoch_the_clock_of_the_log_is_judged(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->wall_error_ns = HOUR_NS;
+    lead(fixture); /* before anybody else was heard */
+    fixture->wall_error_ns = 0;
+    hear(fixture, 2, 0);
+    hear(fixture, 3, 0);
+    assert_true(is_off(fixture));
+}
+
+static void a_wall_clock_that_is_set_in_an_epoch_does_not_matter(void **state)
+{
+    struct fixture *fixture = *state;
+    hear(fixture, 2, 0);
+    hear(fixture, 3, 0);
+    lead(fixture);
+    fixture->wall_error_ns = -HOUR_NS;
+    assert_false(is_off(fixture));
+    hear(fixture, 2, 0);
+    hear(fixture, 3, 0);
+    assert_false(is_off(fixture));
+}
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_peer_is_shown_as_it_told),
-        TEST(silent_peers_are_not_reachable),
-        TEST(the_node_itself_is_always_reachable),
-        TEST(a_node_is_ready_when_it_can_serve),
+        cmocka_unit_test_setup_teardown(a_clock_is_judged_by_the_median_of_three, setup, teardown),
+        cmocka_unit_test_setup_teardown(in_an_epoch_the_clock_of_the_log_is_judged, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_wall_clock_that_is_set_in_an_epoch_does_not_matter, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
