@@ -136,6 +136,13 @@ static bool in_time(const struct entry_payment *payment, struct decision *decisi
     return true;
 }
 
+/* Every payment adds the same to both sides: books that do not balance were damaged outside. */
+static bool books_balance(const struct currency *currency)
+{
+    return currency->debits_posted == currency->credits_posted &&
+           currency->debits_held == currency->credits_held;
+}
+
 static void load_currencies(struct view *view, const struct entry_payment *payment,
                             struct work *work)
 {
@@ -151,6 +158,9 @@ static void load_currencies(struct view *view, const struct entry_payment *payme
                  * whole entry is then dropped with the view's error. */
                 assert(view->error != STATUS_OK);
                 work->currencies[index] = (struct currency){.number = number};
+            }
+            if (!books_balance(&work->currencies[index]) && view->error == STATUS_OK) {
+                view->error = STATUS_CORRUPT;
             }
             work->currencies_count++;
         }

@@ -5,6 +5,7 @@
 #include "ledger/execute.h"
 
 #include "base/check.h"
+#include "ledger/payment.h"
 #include "tests/support/check.h"
 #include "tests/support/ledger_driver.h"
 #include "tests/support/view_rig.h"
@@ -409,6 +410,24 @@ static void refuse_records_without_judging(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void books_that_do_not_balance_stop_the_node(void **state)
+{
+    (void)state;
+    struct currency euro = view_rig_currency(&rig, "EUR");
+    euro.credits_posted++;
+    rig.view->functions->currency_put(rig.view, &euro);
+    assert_int_equal(rig.view->error, STATUS_OK);
+    const struct entry_payment payment = {
+        .id = uuid_of(next_id++),
+        .legs_count = 1,
+        .legs = {{.debit.number = view_rig_account(&rig, "alice").number,
+                  .credit.number = view_rig_account(&rig, "bob").number,
+                  .amount = 1}}};
+    struct decision decision = {.seq = rig.seq + 1};
+    payment_execute(rig.view, &payment, &decision);
+    assert_int_equal(rig.view->error, STATUS_CORRUPT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +453,7 @@ int main(void)
         TEST(there_is_a_last_currency),
         TEST(every_pair_of_faults_gives_the_earlier_check),
         TEST(refuse_records_without_judging),
+        TEST(books_that_do_not_balance_stop_the_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
