@@ -97,7 +97,7 @@ static void work_apply(struct ledger_thread *thread, const struct work *work, st
     enum status status = ledger_apply(thread->options.ledger, work->index, work->bytes, work->size,
                                       &applied, answered);
     if (status == STATUS_CORRUPT || status == STATUS_INVALID) {
-        fail_stop(EXIT_DATA, PART, "entry at raft index %llu is damaged",
+        fail_stop(EXIT_DATA, PART, "the entry at raft index %llu or the ledger's file is damaged",
                   (unsigned long long)work->index);
     }
     if (status != STATUS_OK) {
@@ -243,7 +243,8 @@ static bool verify_once(struct ledger_thread *thread, struct list *answered)
         (int64_t)clock_monotonic_ns(thread->options.clock) + atomic_load(&thread->wall_offset_ns);
     enum status status = ledger_verify(ledger, now_ns, &entry, answered);
     if (status != STATUS_OK) {
-        fail_stop(EXIT_DISK, PART, "verify failed: %s", status_text(status));
+        fail_stop(status == STATUS_CORRUPT ? EXIT_DATA : EXIT_DISK, PART, "verify failed: %s",
+                  status_text(status));
     }
     if (entry == NULL) {
         return false;
