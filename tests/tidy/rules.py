@@ -42,7 +42,20 @@ UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME)\b")
 
 # Sources without a test file of their own, each with the place where it is tested.
 WITHOUT_TEST = {
+    "ledger/payment.c": "tests/unit/ledger/test_execute.c",
+    "consensus/copy.c": "tests/unit/consensus/test_transport.c",
+    "consensus/dial.c": "tests/unit/consensus/test_transport.c",
+    "consensus/endpoint.c": "tests/unit/consensus/test_transport.c",
+    "consensus/format.c": "tests/unit/consensus/test_consensus.c",
+    "consensus/machine.c": "tests/unit/consensus/test_snapshot.c",
+    "consensus/raft_core.c": "tests/unit/consensus/test_consensus.c",
+    "node/copy_fetch.c": "tests/cluster/test_lagging.py",
+    "node/copy_serve.c": "tests/cluster/test_lagging.py",
+    "node/core.c": "tests/cluster/test_kill_leader.py",
+    "node/ledger_answer.c": "tests/unit/node/test_ledger_thread.c",
     "node/main.c": "tests/cluster/test_start_stop.py",
+    "node/node.c": "tests/cluster/test_start_stop.py",
+    "node/wiring.c": "tests/cluster/test_forwarding.py",
     "client/main.c": "tests/cluster/test_cli.py",
 }
 

@@ -49,8 +49,7 @@ FINE = (
     ("tests/unit/base/test_fine.c", '#include "tests/support/check.h"\n#include "ledger/x.h"\n'),
     ("ledger/fine.c", '#include "base/fine.h"\n/* no double here */\n'),
     ("tests/unit/ledger/test_fine.c", ""),
-    ("node/main.c", ""), ("client/main.c", ""),
-    ("tests/cluster/test_start_stop.py", ""), ("tests/cluster/test_cli.py", ""),
+    *((path, "") for source_and_place in rules.WITHOUT_TEST.items() for path in source_and_place),
 )
 
 
