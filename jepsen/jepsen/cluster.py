@@ -27,6 +27,7 @@ DISK_MB = 512
 DISK_RESERVE_MB = 16
 STATUS_FIELDS = ("id", "role", "term", "seq", "index", "digest", "reachable", "clock_offset_ns")
 RESTARTED_STATUS = 74
+SERVING = b"serves clients at"  # the log line of a node that takes part
 
 
 class Node:
@@ -181,7 +182,7 @@ class Cluster:
         if preloads:
             variables["LD_PRELOAD"] = ":".join(preloads)
         node.starts += 1
-        with open(os.path.join(node.log_directory, "node.log"), "ab") as log:
+        with open(self.log_path(node), "ab") as log:
             log.write(f"--- start {node.starts} of {node.name}\n".encode())
             log.flush()
             node.process = await asyncio.create_subprocess_exec(
@@ -236,6 +237,18 @@ class Cluster:
                 return file.read().rsplit(")", 1)[1].split()[0]
         except OSError:
             return None
+
+    def log_path(self, node):
+        return os.path.join(node.log_directory, "node.log")
+
+    def log_size(self, node):
+        return os.path.getsize(self.log_path(node))
+
+    def served_since(self, node, mark):
+        """Whether the node got so far as to take part, after this position in its log."""
+        with open(self.log_path(node), "rb") as log:
+            log.seek(mark)
+            return SERVING in log.read()
 
     # ---- status --------------------------------------------------------------------------------
 

@@ -3,8 +3,8 @@
 knossos/KEY.edn   each register as a cas-register of Knossos: a payment is a cas from the balance
                   before to the balance after, as its answer or the final read told; the model is
                   (cas-register 0)
-elle/append.edn   a payment appends its number to both its accounts, payment.list reads them; for the
-                  list-append of Elle, where the lists are complete (one page to the end)
+elle/append.edn   a payment appends its number to both its accounts, payment.list reads them; for
+                  the list-append of Elle, where the lists are complete (one page to the end)
 """
 
 import os

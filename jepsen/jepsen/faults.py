@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import shutil
 import time
 
 from . import flips
@@ -67,7 +68,11 @@ class Fault:
         left = len(self.cluster.nodes) - (len(self.targets) if self.demotes else 0)
         return {"targets": [node.name for node in self.targets],
                 "majority": left >= self.cluster.majority_count(),
-                "leader_targeted": leader in [node.name for node in self.targets]}
+                **self.aimed_at(leader, left >= self.cluster.majority_count())}
+
+    def aimed_at(self, leader, majority):
+        """Whether another leader is to be expected while the fault lasts."""
+        return {"leader_targeted": majority and leader in [node.name for node in self.targets]}
 
     async def start(self):
         raise NotImplementedError
@@ -119,7 +124,10 @@ class Partition(Fault):
         else:
             self.targets = [first]
             self.deaf[rest[0]] = {first}
-        return {**self.aimed(), "majority": self._majority(nodes),
+        majority = self._majority(nodes)
+        isolates = self.plan not in ("one-link", "bridge")  # these leave the leader its majority
+        return {**self.aimed(), "majority": majority,
+                **self.aimed_at(leader, majority and isolates),
                 "cut": {node.name: sorted(other.name for other in heard)
                         for node, heard in self.deaf.items() if heard}}
 
@@ -402,9 +410,12 @@ class SlowDisk(Fault):
         return {}
 
 
+SHOWN = 4  # flips that a proof names
+
+
 class BitFlip(Fault):
     name = "bit-flip"
-    BITS = 4
+    BITS = {"log": 4, "ledger": 64}
 
     def aim(self):
         self.targets = choose(self.cluster, self.rng, "one")
@@ -415,33 +426,44 @@ class BitFlip(Fault):
         node = self.targets[0]
         self.cluster.kill(node, "kill")
         await self.cluster.gone(node)
+        self.copy = node.data + ".copy"
+        await _copy(node.data, self.copy)
         files = flips.kinds_of_files(node.data)[self.plan]
-        path = self.rng.choice(files) if files else None
-        done = await asyncio.to_thread(flips.flip, self.rng, path, self.BITS) if path else []
-        node.flips = getattr(node, "flips", []) + done
-        stands = bool(done) and all(flip.stands() for flip in done)
-        self.text = ", ".join(map(str, done))
-        self.starts = node.starts
+        self.flips = []
+        if files:
+            self.flips = await asyncio.to_thread(flips.flip, self.rng, self.rng.choice(files),
+                                                 self.BITS[self.plan])
+        stands = bool(self.flips) and all(flip.stands() for flip in self.flips)
+        self.text = "read back: " + ", ".join(map(str, self.flips[:SHOWN]))
+        self.mark = self.cluster.log_size(node)
         self.cluster.release(node)
-        return {"effective": stands, "proof": f"read back: {self.text}"}
+        return {"effective": stands, "proof": self.text}
 
     async def stop(self):
         node = self.targets[0]
-        if node.ended_for_good is not None or not node.alive:
-            end = f"it ended with {node.ended_for_good}"
-            mend(self.cluster, node)
+        status, runs = node.ended_for_good, node.alive
+        self.cluster.kill(node, "kill")
+        await self.cluster.gone(node)
+        if status is not None and not self.cluster.served_since(node, self.mark):
+            # It refused before it took part in anything, so what it was before is still true.
+            shutil.rmtree(node.data)
+            await _copy(self.copy, node.data)
+            end = f"it refused to start with status {status}, and got its files back"
         else:
-            end = "it runs with it"
+            # It may have voted since: only the flipped bytes may be mended.
+            for flip in self.flips:
+                flip.undo()
+            end = "it ran with it" if runs else f"it ran, and ended with status {status}"
+        shutil.rmtree(self.copy)
+        self.cluster.release(node)
         self.excuse(False)
-        return {"proof": f"read back: {self.text}; {end}"}
+        return {"proof": f"{self.text}; {end}"}
 
 
-def mend(cluster, node):
-    """Undoes the flips of a node that refused to run with them, and starts it."""
-    for flip in getattr(node, "flips", ()):
-        flip.undo()
-    node.flips = []
-    cluster.release(node)
+async def _copy(source, target):
+    done = await asyncio.create_subprocess_exec("cp", "-a", "--sparse=always", source, target)
+    if await done.wait() != 0:
+        raise RuntimeError(f"cp {source} {target} failed")
 
 
 class ClockJump(Fault):

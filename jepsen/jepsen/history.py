@@ -143,7 +143,8 @@ STATE_CODES = (
 
 TEST_SETTINGS = """test.json:
     name, workload, faults [..], seed, nodes [ids], concurrency, rate, time_limit_s,
-    started (RFC 3339), command (repeats the run), versions {payledgerd, python, raft ..}, git, kernel,
+    started (RFC 3339), command (repeats the run), versions {payledgerd, python, raft ..}, git,
+    kernel,
     limits    optional {recover_p95_s, recover_max_s, catch_up_max_s, digests_equal_s}
     require   optional, overrides of checkers/vacuity.py DEFAULTS"""
 

@@ -95,7 +95,5 @@ class Nemesis:
                 self.cluster.resume(node)
             if node.clock:
                 node.clock.shift(0)
-            if getattr(node, "flips", None) and not node.alive and node.held:
-                faults.mend(self.cluster, node)
-            elif node.held and node.ended_for_good is None:
+            if node.held and node.ended_for_good is None:
                 self.cluster.release(node)

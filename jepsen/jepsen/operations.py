@@ -72,6 +72,7 @@ class Window:
         self.number = number
         self.fault = fault
         self.targets = []
+        self.cut = {}  # node -> nodes that it does not hear
         self.plan = ""
         self.majority = True
         self.leader_targeted = False
@@ -83,8 +84,8 @@ class Window:
 
     def take(self, record):
         value = record["value"]
-        for name in ("targets", "plan", "majority", "leader_targeted", "effective", "proof",
-                     "leader_before", "leader_after", "term_before", "term_after"):
+        for name in ("targets", "cut", "plan", "majority", "leader_targeted", "effective",
+                     "proof", "leader_before", "leader_after", "term_before", "term_after"):
             if value.get(name) is not None:
                 setattr(self, name, value[name])
         moments = ("ordered", "begun") if record["f"].startswith("start-") else (
@@ -95,6 +96,18 @@ class Window:
         """(begin, end) from the first trace of the fault to the last one."""
         begin = self.ordered if self.ordered is not None else self.begun
         return begin, next((t for t in (self.healed, self.healing) if t is not None), last)
+
+    def demotes(self, nodes):
+        """Whether the leader of the moment can not go on, and another one can be elected."""
+        if not (self.leader_targeted and self.majority):
+            return False
+        if self.fault != "partition":
+            return self.fault in ("kill", "pause", "power-cut")
+        leader = self.leader_before
+        both_ways = [node for node in nodes if node != leader
+                     and node not in self.cut.get(leader, ())
+                     and leader not in self.cut.get(node, ())]
+        return 2 * (len(both_ways) + 1) <= len(nodes)
 
     def __str__(self):
         return f"window {self.number} ({self.fault} {self.plan} of {', '.join(self.targets)})"
@@ -148,6 +161,19 @@ class Run:
         lists = {"status": self.statuses, "digest": self.digests, "node-start": self.starts,
                  "node-exit": self.exits, "problem": self.problems}
         lists[f].append((time, value))
+
+    @property
+    def survivors(self):
+        """The nodes that can be expected at the end. One whose flipped bits cost it its log's tail
+        refuses to run for ever (status 65): it must not vote again."""
+        last = {}
+        for time, value in self.starts + self.exits:
+            known = last.get(value["node"])
+            if value.get("cause") != "stop" and (known is None or time >= known[0]):
+                last[value["node"]] = (time, value.get("status"))
+        lost = {node for node, (_, status) in last.items() if status == 65 and any(
+            w.fault == "bit-flip" and node in w.targets for w in self.windows)}
+        return [node for node in self.nodes if node not in lost]
 
     @property
     def commands(self):

@@ -200,19 +200,10 @@ class _Run:
         begin = time.monotonic()
         while time.monotonic() < begin + HEAL_MAX_S:
             await asyncio.sleep(0.2)
-            for node in self.cluster.nodes:
-                if node.ended_for_good is not None:
-                    await self._heal_node(node)
             if time.monotonic() > begin + HEAL_MIN_S and self.cluster.equal() \
                     and await self.cluster.wait_ready(0.1):
                 break
         self.say(f"healed for {time.monotonic() - begin:.1f} s; equal: {self.cluster.equal()}")
-
-    async def _heal_node(self, node):
-        """A node that ended with a status: 74 is worth a start; flipped bits are mended first."""
-        from .faults import mend
-        if getattr(node, "flips", None):
-            mend(self.cluster, node)
 
     async def _final(self):
         self._phase("final")

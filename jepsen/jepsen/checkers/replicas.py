@@ -62,14 +62,16 @@ def _end(run, findings, found):
     if begin is None or final is None:
         findings.doubt("there was no final phase")
         return None
+    if 2 * len(run.survivors) <= len(run.nodes):
+        findings.doubt("no majority of the nodes can be expected to run")
     latest, equal_at = {}, None
     for sighting in found:
         if sighting.time < begin or sighting.source not in ("own", "asked", "digest", "info"):
             continue
         latest[sighting.node] = sighting
-        if len(latest) == len(run.nodes) and len({s.digest for s in latest.values()}) == 1:
+        if latest.keys() >= set(run.survivors) and len({s.digest for s in latest.values()}) == 1:
             equal_at = equal_at or sighting.time
-    for node in run.nodes:
+    for node in run.survivors:
         last = latest.get(node)
         if last is None or last.time < final:
             findings.doubt(f"{node} gave no digest in the final phase")

@@ -35,7 +35,6 @@ BY_WORKLOAD = {
     "session": {"session_switches": 50},
 }
 WINDOW_SHORT_S = 2.0  # shorter windows need not have seen payments
-DEMOTING = ("kill", "pause", "power-cut", "partition")  # what a leader does not survive as leader
 
 
 class Guards:
@@ -142,7 +141,7 @@ def _windows(run, guards):
     if poorest is not None:
         guards.at_least("ok_writes_in_window", poorest[0],
                         f"payments acknowledged in the poorest window ({poorest[1]})")
-    aimed = [w for w in run.windows if w.leader_targeted and w.fault in DEMOTING
+    aimed = [w for w in run.windows if w.demotes(run.nodes)
              and w.term_before is not None and w.term_after is not None]
     if aimed:
         changed = sum(w.term_after > w.term_before for w in aimed)
@@ -163,7 +162,7 @@ def _counters(run, guards):
     for name in ("snapshots_taken", "snapshots_installed"):
         total = sum(count for (_, counter), count in totals.items() if counter == name)
         guards.at_least(name, total, name.replace("_", " "))
-    forwards = min((totals.get((node, "forwards"), 0) for node in run.nodes), default=0)
+    forwards = min((totals.get((node, "forwards"), 0) for node in run.survivors), default=0)
     if run.statuses:
         guards.at_least("forwards_per_node", forwards, "forwarded requests of the laziest node")
 
@@ -179,4 +178,4 @@ def _final(run, guards):
     wanted = guards.wanted["nodes_finally_read"]
     guards.at_least("nodes_finally_read",
                     sum(needed <= nodes.get(node, set()) for node in run.nodes),
-                    "nodes read whole at the end", len(run.nodes) if wanted is None else wanted)
+                    "nodes read whole at the end", len(run.survivors) if wanted is None else wanted)
