@@ -18,10 +18,11 @@ struct exchange {
     struct list node;        /* in the session's exchanges */
     struct session *session; /* NULL: gone */
     bool is_array;
-    bool reading;          /* its requests are still being read */
-    bool replied;          /* not an array, and its reply is out */
-    uint32_t open;         /* asks whose calls are out */
-    struct buffer replies; /* of an array, as far as they are known */
+    bool reading;           /* its requests are still being read */
+    bool replied;           /* not an array, and its reply is out */
+    uint32_t open;          /* asks whose calls are out */
+    struct buffer replies;  /* of an array, as far as they are known */
+    uint64_t waiting_bytes; /* of them, counted in the session */
 };
 
 struct ask {
@@ -95,6 +96,8 @@ static void reply_end(struct exchange *exchange)
     }
     write_u8(&exchange->replies, exchange->replies.size == 0 ? '[' : ',');
     write_bytes(&exchange->replies, reply->data, reply->size);
+    exchange->session->waiting_bytes += reply->size;
+    exchange->waiting_bytes += reply->size;
 }
 
 static void reply_code(struct exchange *exchange, const struct rpc_request *request, enum code code)
@@ -123,6 +126,9 @@ static void exchange_settle(struct exchange *exchange)
         return;
     }
     struct session *session = exchange->session;
+    if (session != NULL) {
+        session->waiting_bytes -= exchange->waiting_bytes;
+    }
     if (session != NULL && !exchange->replied) {
         if (exchange->replies.size > 0) {
             write_u8(&exchange->replies, ']');
@@ -163,6 +169,12 @@ static void ask_answer(struct ask *ask)
     struct session *session = exchange->session;
     assert(session != NULL && exchange->open > 0);
     exchange->open--;
+    if (session_ending(session)) {
+        /* Nobody will read it; scans for many who are closed at once would hold up the others. */
+        ask_close(ask);
+        exchange_settle(exchange);
+        return;
+    }
     ask_scan(ask);
     if (!render_answer(&ask->request, &ask->call, reply_begin(session))) {
         refused_count(session, ask->call.code);
@@ -192,6 +204,7 @@ void exchange_answer(struct call *call)
     }
     assert(session->requests_count > 0 && session->requests_bytes >= ask->bytes);
     list_push(&session->answered, &call->node);
+    session->waiting_bytes += call->answer.size;
     exchange_pump(session);
 }
 
@@ -205,6 +218,7 @@ void exchange_pump(struct session *session)
         struct ask *ask = ask_of(CONTAINER_OF(node, struct call, node));
         session->requests_count--;
         session->requests_bytes -= ask->bytes;
+        session->waiting_bytes -= ask->call.answer.size;
         ask_answer(ask);
     }
 }
@@ -225,6 +239,7 @@ void exchange_abandon(struct session *session)
     }
     session->requests_count = 0;
     session->requests_bytes = 0;
+    session->waiting_bytes = 0;
 }
 
 /* ---- requests ------------------------------------------------------------------------------ */

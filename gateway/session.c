@@ -148,10 +148,16 @@ void session_respond_last(struct session *session, struct http_response *respons
     session_finish(session);
 }
 
+bool session_ending(const struct session *session)
+{
+    /* Its last words are written, or its close frame is. */
+    return session->close_after_flush || session->state >= SESSION_CLOSING;
+}
+
 void session_reply(struct session *session, struct text json)
 {
-    if (session->close_after_flush) {
-        return; /* its last words are written */
+    if (session_ending(session)) {
+        return;
     }
     if (session->state == SESSION_WEBSOCKET) {
         if (json.size > 0) {
@@ -160,10 +166,7 @@ void session_reply(struct session *session, struct text json)
         }
         return;
     }
-    if (session->state != SESSION_HTTP) {
-        return; /* closing: too late */
-    }
-    assert(session->http_busy);
+    assert(session->state == SESSION_HTTP && session->http_busy);
     struct http_response response = {
         .status = json.size > 0 ? 200 : 204,
         .content_type = json.size > 0 ? "application/json" : NULL,

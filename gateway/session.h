@@ -54,7 +54,8 @@ struct session {
     uint64_t message_ms;  /* HTTP: when the request being read began, or the last one ended */
     uint64_t received_ms; /* when bytes last came */
     uint64_t pinged_ms;
-    uint64_t progress_ms; /* when the other side last took bytes, or had none to take */
+    uint64_t progress_ms;   /* when the other side last took bytes, or had none to take */
+    uint64_t waiting_bytes; /* of answers and of replies to an array that is not complete */
     uint64_t written_bytes;
     int64_t taken_bytes;
 };
@@ -64,6 +65,11 @@ enum status MUST_CHECK session_accept(struct gateway_worker *worker, struct sess
 
 /* The session's regular look at its times: pings, stalls, timeouts. */
 void session_sweep(struct session *session);
+/*
+ * After all sessions were swept: where they hold too much together for clients to read, those are
+ * cut that took nothing for a whole sweep, without waiting for stall_ms.
+ */
+void session_sweep_unsent(struct gateway_worker *worker);
 /* Closes with a WebSocket code and reason (whatever the state; plain HTTP is just ended). */
 void session_end(struct session *session, uint16_t code, const char *reason);
 /* Ends without ceremony. */
@@ -81,6 +87,8 @@ void session_hold(struct session *session);
 /* True while so much is unsent that nothing more is to be produced. */
 bool session_write_full(const struct session *session);
 
+/* True where no further reply will be sent. */
+bool session_ending(const struct session *session);
 /* Sends one JSON message: a text frame, or an HTTP answer (empty: 204). */
 void session_reply(struct session *session, struct text json);
 /* Sends an HTTP response to the present request; content is not copied. */

@@ -86,3 +86,31 @@ void session_sweep(struct session *session)
         websocket_sweep(session);
     }
 }
+
+/* What is held for the client until it reads. */
+static uint64_t session_unsent(const struct session *session)
+{
+    return session->output.size + stream_write_bytes(session->stream) + session->waiting_bytes;
+}
+
+void session_sweep_unsent(struct gateway_worker *worker)
+{
+    const uint64_t patience_ms = worker->times->sweep_ms + worker->times->sweep_ms / 2;
+    uint64_t unsent = 0;
+    LIST_FOREACH(node, &worker->sessions)
+    {
+        unsent += session_unsent(CONTAINER_OF(node, struct session, node));
+    }
+    LIST_FOREACH(node, &worker->sessions)
+    {
+        if (unsent <= worker->unsent_bytes_max) {
+            return;
+        }
+        struct session *session = CONTAINER_OF(node, struct session, node);
+        /* Who held nothing at the last sweep has had no whole period to read. */
+        if (worker->now_ms - session->progress_ms > patience_ms) {
+            unsent -= session_unsent(session);
+            session_cut(session, STATUS_TIMEOUT);
+        }
+    }
+}

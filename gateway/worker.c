@@ -102,6 +102,7 @@ static void on_sweep(uv_timer_t *timer)
     {
         session_sweep(CONTAINER_OF(node, struct session, node));
     }
+    session_sweep_unsent(worker);
     worker_flush(worker);
 }
 
@@ -243,6 +244,7 @@ enum status worker_open(struct gateway_worker *worker, const struct gateway_opti
         .page_policy = page_policy,
         .sessions_max = SESSIONS_PER_WORKER_MAX,
         .input_bytes_max = WORKER_INPUT_BYTES_MAX,
+        .unsent_bytes_max = WORKER_UNSENT_BYTES_MAX,
         .listener_fd = fd,
     };
     list_init(&worker->sessions);

@@ -39,6 +39,7 @@ struct gateway_worker {
     const char *page_policy; /* Content-Security-Policy of the page; borrowed */
     uint32_t sessions_max;
     uint64_t input_bytes_max;
+    uint64_t unsent_bytes_max;
     int listener_fd; /* bound; the loop takes it over; -1 afterwards */
     pthread_t thread;
     bool thread_started;

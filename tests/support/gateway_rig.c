@@ -205,6 +205,7 @@ struct rig *rig_open(void)
     rig->times.sweep_ms = 20;
     rig->sessions_max = SESSIONS_PER_WORKER_MAX;
     rig->input_bytes_max = WORKER_INPUT_BYTES_MAX;
+    rig->unsent_bytes_max = WORKER_UNSENT_BYTES_MAX;
     rig->options = (struct gateway_options){
         .host = "127.0.0.1",
         .workers = 1,
@@ -248,6 +249,7 @@ void rig_start(struct rig *rig)
     rig->worker.times = &rig->times;
     rig->worker.sessions_max = rig->sessions_max;
     rig->worker.input_bytes_max = rig->input_bytes_max;
+    rig->worker.unsent_bytes_max = rig->unsent_bytes_max;
     check_ok(worker_start(&rig->worker));
 }
 

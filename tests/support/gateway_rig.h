@@ -46,6 +46,7 @@ struct rig {
     struct session_times times;
     uint32_t sessions_max;
     uint64_t input_bytes_max;
+    uint64_t unsent_bytes_max;
     char page_policy[ROUTE_POLICY_BYTES];
     struct gateway_worker worker;
     uint16_t port;

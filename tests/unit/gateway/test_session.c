@@ -198,6 +198,34 @@ static void test_a_reader_that_takes_nothing_is_closed_and_delays_no_one(void **
     rig_close(rig);
 }
 
+/* Rendering for clients on their way out would keep the others waiting. */
+static void test_a_closing_session_costs_nothing_more(void **state)
+{
+    (void)state;
+    enum { COUNT = 4 };
+    struct rig *rig = rig_open();
+    rig->times.dead_ms = 200;
+    rig->times.close_ms = 5000;
+    atomic_store(&rig->node.hold, COUNT + 1);
+    atomic_store(&rig->node.code, CODE_READ_TIMEOUT);
+    rig_start(rig);
+    struct peer mute;
+    peer_open_websocket(&mute, rig->port, NULL);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        send_payment(&mute, i);
+    }
+    test_sleep_ms(600); /* its close frame is out, and unanswered */
+    assert_int_equal(metric_get(&rig->metrics, METRIC_SESSIONS), 1);
+    struct peer honest;
+    peer_open_websocket(&honest, rig->port, NULL);
+    send_payment(&honest, COUNT);
+    check_reply(&honest, "read_timeout");
+    assert_int_equal(metric_get(&rig->metrics, METRIC_REQUESTS_REFUSED), 1);
+    peer_close(&mute);
+    peer_close(&honest);
+    rig_close(rig);
+}
+
 static void test_a_slow_reader_gets_everything(void **state)
 {
     (void)state;
@@ -381,6 +409,7 @@ int main(void)
         cmocka_unit_test(test_close_frames_are_answered),
         cmocka_unit_test(test_silent_clients_are_pinged_and_dead_ones_closed),
         cmocka_unit_test(test_a_reader_that_takes_nothing_is_closed_and_delays_no_one),
+        cmocka_unit_test(test_a_closing_session_costs_nothing_more),
         cmocka_unit_test(test_a_slow_reader_gets_everything),
         cmocka_unit_test(test_a_flood_of_pings_is_not_read_faster_than_answered),
         cmocka_unit_test(test_half_a_request_is_not_waited_for_without_end),

@@ -200,6 +200,47 @@ static void test_the_longest_unfinished_message_goes_first(void **state)
     rig_close(rig);
 }
 
+/* Many clients that ask for much and read nothing are not given their 10 s each. */
+static void test_unread_answers_are_bounded_together(void **state)
+{
+    (void)state;
+    enum { COUNT = 8 };
+    static const char ask[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ledger.totals\"}";
+    struct rig *rig = rig_open();
+    rig->unsent_bytes_max = 4 * 1024 * 1024;
+    rig->times.sweep_ms = 200;
+    rig->node.currencies = 2000;
+    rig_start(rig);
+    struct peer honest;
+    struct peer peers[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        peer_open_websocket(&peers[i], rig->port, NULL);
+    }
+    for (uint32_t i = 0; i < COUNT; i++) {
+        struct buffer asks;
+        buffer_init(&asks, 64 * 1024);
+        for (uint32_t j = 0; j < 100; j++) {
+            websocket_write_text(peers[i].websocket, TEXT(ask), &asks);
+        }
+        /* May fail: the first ones may have been cut by now. */
+        (void)send(peers[i].fd, asks.data, asks.size, MSG_NOSIGNAL);
+        buffer_deinit(&asks);
+    }
+    uint64_t begun_ms = clock_monotonic_ms(clock_system());
+    while (metric_get(&rig->metrics, METRIC_SESSIONS) > COUNT / 2) {
+        assert_true(clock_monotonic_ms(clock_system()) - begun_ms < SESSION_STALL_MS / 2);
+        test_sleep_ms(10);
+    }
+    peer_open_websocket(&honest, rig->port, NULL);
+    peer_message(&honest, ask);
+    check_reply(&honest, "\"id\":1,\"result\"");
+    peer_close(&honest);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        peer_close(&peers[i]);
+    }
+    rig_close(rig);
+}
+
 static void test_scans_run_on_the_worker(void **state)
 {
     (void)state;
@@ -309,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_too_many_connections_are_told_so),
         cmocka_unit_test(test_unfinished_messages_are_bounded_together),
         cmocka_unit_test(test_the_longest_unfinished_message_goes_first),
+        cmocka_unit_test(test_unread_answers_are_bounded_together),
         cmocka_unit_test(test_scans_run_on_the_worker),
         cmocka_unit_test(test_works_the_same_over_tls),
         cmocka_unit_test(test_an_idle_session_holds_little_memory),
