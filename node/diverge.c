@@ -1,8 +1,9 @@
 /*
  * Divergence: a log entry carries the leader's digest at a recent seq, and this node has another
  * one there. Bad memory, a damaged page or a bug: somebody's state is wrong. The node takes no new
- * requests and asks its peers for their digests at that seq. With the majority it goes on;
- * otherwise it notes that its state must be fetched anew and stops (exit 76).
+ * requests and asks its peers for their digests at that seq. With the majority it goes on; against
+ * a majority it notes that its state must be fetched anew and stops (exit 76). Where there is none
+ * it only stops: its own state may be the good one.
  */
 #include "node/internal.h"
 
@@ -25,6 +26,12 @@ static void decide(struct node *node, bool last)
     }
     if (!last && divergence->same + divergence->other < node->peers_count + 1) {
         return;
+    }
+    if (divergence->agreed < majority) {
+        fail_stop(EXIT_DIVERGED, PART,
+                  "the state at seq %llu differs between nodes, and no majority agrees (same=%u "
+                  "other=%u): stopping; nothing is fetched before enough nodes are up to judge",
+                  (unsigned long long)divergence->seq, divergence->same, divergence->other);
     }
     struct position position = ledger_thread_position(node->ledger_thread);
     struct consensus_manifest manifest = {
@@ -94,6 +101,12 @@ void diverge_on_tell(struct node *node, uint32_t peer, const struct link_item *i
              (unsigned long long)item->seq);
     divergence->same += same ? 1 : 0;
     divergence->other += same ? 0 : 1;
+    if (!same && divergence->other == 1) {
+        divergence->theirs = item->digest;
+    }
+    if (!same && digest_equal(&item->digest, &divergence->theirs)) {
+        divergence->agreed++;
+    }
     decide(node, false);
 }
 

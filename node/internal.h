@@ -68,7 +68,9 @@ struct divergence {
     struct digest ours;
     uint64_t deadline_ns;
     uint32_t same, other; /* answers, this node included in `same` */
-    uint32_t answered;    /* a bit for each of node->peers: one voice each */
+    struct digest theirs; /* the first other one, and how many have it */
+    uint32_t agreed;
+    uint32_t answered; /* a bit for each of node->peers: one voice each */
 };
 
 enum node_stop { STOP_NO, STOP_DRAIN, STOP_TRANSFER, STOP_CLOSE };
