@@ -12,7 +12,7 @@ import traceback
 
 from . import derived, edn, plots
 from .checkers import check_all
-from .checkers.availability import acknowledged, recovery
+from .checkers.availability import acknowledged, percentile, recovery
 from .checkers.finding import worst
 from .operations import load
 from .plots import text
@@ -20,7 +20,7 @@ from .plots import text
 MATRIX = """{"title": text, "command": text, "runs": [
     {"workload", "faults": ["kill", "partition"] or [], "valid": true | false | "unknown",
      "operations", "ok", "info", "fail", "acknowledged", "windows", "leader_changes", "seconds",
-     "seed", "first_error": text or null, "href": path of the run's index.html or null}]}
+     "recoveries_s": [..], "seed", "first_error": text or null, "href": path of the run's index.html or null}]}
 `summary(run, results)` makes one such row (without href)."""
 
 MUTANTS = """{"title": text, "command": text, "mutants": [
@@ -116,6 +116,7 @@ def summary(run, results):
         "acknowledged": sum(map(acknowledged, run.ops)), "windows": len(run.windows),
         "effective_windows": sum(bool(w.effective) for w in run.windows),
         "leader_changes": results["checkers"].get("leaders", {}).get("leader_changes"),
+        "recoveries_s": results["checkers"].get("availability", {}).get("times_s", []),
         "seconds": round(run.end / 1e9, 1), "seed": run.settings.get("seed"),
         "first_error": first or doubt,
     }
@@ -376,6 +377,10 @@ def matrix_page(data):
     figures = " · ".join(f"{sum(r.get(name) or 0 for r in runs):,} {what}" for name, what in (
         ("acknowledged", "payments acknowledged"), ("operations", "operations"),
         ("windows", "fault windows"), ("leader_changes", "leader changes")))
+    times = [t for r in runs for t in r.get("recoveries_s") or () if t != "never"]
+    if times:
+        figures += (f" · payments went on after {percentile(times, 95):.2f} s (p95), "
+                    f"{max(times):.2f} s (max) of {len(times)} recoveries")
     title = data.get("title", "Workloads by faults")
     valid = verdict_of(runs)
     body = (f"<h1>{text(title)}</h1>"

@@ -479,7 +479,7 @@ EXPLAINED = {"fate", "realtime", "replay", "idempotency", "session", "sequence",
 
 class Mutated(unittest.TestCase):
     def test_each_falsification_is_found_by_its_checker(self):
-        for seed in (1, 2, 3):
+        for seed in (1, 2):
             golden = Synthetic(seed, operations=900)
             golden.settings["require"]["ok_per_kind"] = 10
             self.assertEqual(failed(judge(golden)), set(), f"seed {seed}")

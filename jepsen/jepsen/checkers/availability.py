@@ -38,7 +38,7 @@ def check(run):
                        f"{limits['recover_p95_s']} s", expected=limits["recover_p95_s"], seen=p95)
     finite = [t for t in times if t != float("inf")]
     return findings.result(recoveries=len(times), p95_s=None if p95 == float("inf") else p95,
-                           max_s=max(finite, default=None), windows=rows)
+                           max_s=max(finite, default=None), times_s=times, windows=rows)
 
 
 def acknowledged(op):
