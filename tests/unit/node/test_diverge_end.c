@@ -110,18 +110,27 @@ static void unanswered_body(void *data)
     diverge_tick(&rig->node, past_the_deadline(rig));
 }
 
-static void without_the_majority_the_node_stops_and_notes_why(void **state)
+static void against_a_majority_the_node_stops_and_notes_why(void **state)
 {
     struct node_rig *rig = *state;
-    void (*const bodies[])(void *data) = {outvoted_body, alone_body, unanswered_body};
+    char output[4096];
+    struct consensus_manifest manifest;
+    assert_int_equal(child_run(outvoted_body, rig, output, sizeof(output)), EXIT_DIVERGED);
+    assert_non_null(strstr(output, "differs from the majority's"));
+    check_ok(datadir_needs_state_read(rig->node.dir, &manifest));
+}
+
+/* Its own state may be the good one: it must not be exchanged for a damaged one. */
+static void where_no_majority_agrees_the_node_stops_and_keeps_its_state(void **state)
+{
+    struct node_rig *rig = *state;
+    void (*const bodies[])(void *data) = {alone_body, unanswered_body};
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
         char output[4096];
         struct consensus_manifest manifest;
-        check_status(datadir_needs_state_read(rig->node.dir, &manifest), STATUS_NOT_FOUND);
         assert_int_equal(child_run(bodies[i], rig, output, sizeof(output)), EXIT_DIVERGED);
-        assert_non_null(strstr(output, "differs from the majority's"));
-        check_ok(datadir_needs_state_read(rig->node.dir, &manifest));
-        check_ok(datadir_needs_state_clear(rig->node.dir));
+        assert_non_null(strstr(output, "no majority agrees"));
+        check_status(datadir_needs_state_read(rig->node.dir, &manifest), STATUS_NOT_FOUND);
     }
 }
 
@@ -134,7 +143,8 @@ int main(void)
         TEST(with_the_majority_the_node_goes_on),
         TEST(answers_to_another_question_do_not_count),
         TEST(an_own_digest_is_told_and_a_difference_looked_into),
-        TEST(without_the_majority_the_node_stops_and_notes_why),
+        TEST(against_a_majority_the_node_stops_and_notes_why),
+        TEST(where_no_majority_agrees_the_node_stops_and_keeps_its_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
