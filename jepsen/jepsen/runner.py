@@ -10,7 +10,7 @@ import subprocess
 import time
 import traceback
 
-from . import checkers, history as histories, nemesis, operations, paths, sandbox
+from . import history as histories, nemesis, paths, report, sandbox
 from .client import Ask, Pool
 from .cluster import Cluster
 from .faults import NEEDS_CLOCKS, NEEDS_DISKS, PLANS
@@ -62,24 +62,7 @@ def run(options):
         with open(os.path.join(directory, "harness.txt"), "a", encoding="utf-8") as file:
             file.write(traceback.format_exc())
         traceback.print_exc()
-    return directory, check(directory)
-
-
-def check(directory):
-    """Runs the checkers over a stored run; writes and returns results.json."""
-    try:
-        results = checkers.check_all(operations.load(directory))
-    except Exception:  # noqa: BLE001
-        results = {"valid": "unknown", "checkers": {}, "problem": traceback.format_exc()}
-    broken = os.path.join(directory, "harness.txt")
-    if os.path.exists(broken):
-        with open(broken, encoding="utf-8") as file:
-            results["problem"] = file.read()
-        if results["valid"] is True:
-            results["valid"] = "unknown"
-    with open(os.path.join(directory, "results.json"), "w", encoding="utf-8") as file:
-        json.dump(results, file, indent=1, default=str)
-    return results
+    return directory, report.write_run(directory)
 
 
 def _directory(name):

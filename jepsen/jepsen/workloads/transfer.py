@@ -7,6 +7,7 @@ ACCOUNTS = 40
 FIRST_MONEY = 20_000
 AMOUNT_MAX = 400
 RESEND_RECENT = 300
+METADATA_BYTES = 3_500
 HUGE = 10**30  # far past 2^53 and 2^64
 PAST = "2000-01-01T00:00:00Z"
 
@@ -46,6 +47,9 @@ class Load(Base):
             return {"valid_until": PAST}
         if draw < 0.06:
             return {"metadata": {"order": self.references, "note": "ä\u2028"}}
+        if draw < 0.16:
+            # Large ones make raft's log grow, so that snapshots and copies of the state are common.
+            return {"metadata": {"text": self.rng.choice("abcdef") * METADATA_BYTES}}
         return {}
 
     def single(self):
