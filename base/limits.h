@@ -111,6 +111,7 @@ enum {
     PEER_HANDSHAKES_MAX = 32,   /* accepted connections that have not said who they are */
     PEER_REFUSAL_LOG_MS = 1000, /* refused connections are logged at most so often */
     PEER_RESEND_MS = 250,       /* entries on their way are not sent again before */
+    PEER_RESENDS_PER_TIMEOUT = 3, /* and at least so often in an election timeout */
     PEER_WATCH_MS = 250,        /* how often streams are checked for a stall */
     PEER_PUMP_BYTES_MAX = 4 * 1024 * 1024, /* raft's bytes waiting for the wire, per stream */
     LINK_FRAME_BYTES_MAX = ANSWER_BYTES_MAX + 1024,

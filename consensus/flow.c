@@ -16,7 +16,7 @@ struct flow_request {
 };
 
 bool flow_repeats(const struct flow_peer *peer, raft_term term, uint32_t epoch, raft_index previous,
-                  uint64_t backlog, uint64_t now_ms)
+                  uint64_t backlog, uint64_t now_ms, uint32_t resend_ms)
 {
     if (peer->term != term || peer->epoch != epoch) {
         return false;
@@ -26,7 +26,7 @@ bool flow_repeats(const struct flow_peer *peer, raft_term term, uint32_t epoch, 
         return false;
     }
     /* What left our queues may wait in the kernel's, or in the follower's. */
-    return backlog > 0 || now_ms - peer->sent_ms < PEER_RESEND_MS;
+    return backlog > 0 || now_ms - peer->sent_ms < resend_ms;
 }
 
 static void flow_remember(struct flow_peer *peer, raft_term term, uint32_t epoch,
@@ -78,7 +78,7 @@ static int flow_send(struct raft_io *io, struct raft_io_send *outer,
     request->done = done;
     request->peer = peer;
     uint64_t backlog = peer->queued + transport_backlog(flow->transport, id);
-    if (flow_repeats(peer, append->term, epoch, append->prev_log_index, backlog, now_ms)) {
+    if (flow_repeats(peer, append->term, epoch, append->prev_log_index, backlog, now_ms, flow->resend_ms)) {
         flow->dropped_count++;
         list_push(&flow->dropped, &request->node);
         return 0;
@@ -109,10 +109,16 @@ void flow_answer(struct flow *flow)
     }
 }
 
-void flow_install(struct flow *flow, struct raft_io *io, struct transport *transport)
+void flow_install(struct flow *flow, struct raft_io *io, struct transport *transport,
+                  uint32_t election_timeout_ms)
 {
     assert(io->send != NULL);
-    *flow = (struct flow){.transport = transport, .send = io->send};
+    const uint32_t resend_ms = election_timeout_ms / PEER_RESENDS_PER_TIMEOUT;
+    *flow = (struct flow){
+        .transport = transport,
+        .send = io->send,
+        .resend_ms = resend_ms < PEER_RESEND_MS ? resend_ms : PEER_RESEND_MS,
+    };
     list_init(&flow->dropped);
     io->send = flow_send;
 }

@@ -24,18 +24,23 @@ struct flow {
     int (*send)(struct raft_io *io, struct raft_io_send *request,
                 const struct raft_message *message, raft_io_send_cb done);
     struct flow_peer peers[NODES_MAX];
+    uint32_t resend_ms;  /* entries that left our queues are not sent again before */
     struct list dropped; /* requests to be answered by flow_answer */
     uint64_t dropped_count;
 };
 
-/* After raft_init, before raft_start: wraps raft_io.send. */
-void flow_install(struct flow *flow, struct raft_io *io, struct transport *transport);
+/*
+ * After raft_init, before raft_start: wraps raft_io.send. What is dropped would also have been a
+ * heartbeat: several must still get through within an election timeout.
+ */
+void flow_install(struct flow *flow, struct raft_io *io, struct transport *transport,
+                  uint32_t election_timeout_ms);
 
 /* Answers the requests that were dropped. From the loop, outside of raft's calls. */
 void flow_answer(struct flow *flow);
 
 /* Is a message with the entries after `previous`, in this term, a repetition? */
 bool flow_repeats(const struct flow_peer *peer, raft_term term, uint32_t epoch, raft_index previous,
-                  uint64_t backlog, uint64_t now_ms);
+                  uint64_t backlog, uint64_t now_ms, uint32_t resend_ms);
 
 #endif

@@ -278,7 +278,8 @@ enum status consensus_start_core(struct consensus *consensus,
     consensus->raft->data = consensus;
     consensus_configure_raft(consensus, options);
     guard_install(&consensus->guard, consensus->raft);
-    flow_install(&consensus->flow, &consensus->io, &consensus->transport);
+    flow_install(&consensus->flow, &consensus->io, &consensus->transport,
+                 options->election_timeout_ms);
     snapshots_install(&consensus->snapshots, consensus->raft, options->snapshot_bytes,
                       options->snapshot_trailing);
     failure = raft_start(consensus->raft);

@@ -11,21 +11,25 @@ static const struct flow_peer sent = {.term = 3, .epoch = 1, .from = 10, .to = 2
 static void entries_on_their_way_are_repetitions(void **state)
 {
     (void)state;
-    assert_true(flow_repeats(&sent, 3, 1, 10, 1, 9000)); /* all of them, still queued */
-    assert_true(flow_repeats(&sent, 3, 1, 15, 1, 9000)); /* some of them */
-    assert_true(flow_repeats(&sent, 3, 1, 10, 0, 1000 + PEER_RESEND_MS - 1));
+    assert_true(
+        flow_repeats(&sent, 3, 1, 10, 1, 9000, PEER_RESEND_MS)); /* all of them, still queued */
+    assert_true(flow_repeats(&sent, 3, 1, 15, 1, 9000, PEER_RESEND_MS)); /* some of them */
+    assert_true(flow_repeats(&sent, 3, 1, 10, 0, 1000 + PEER_RESEND_MS - 1, PEER_RESEND_MS));
 }
 
 static void news_are_never_held_back(void **state)
 {
     (void)state;
-    assert_false(flow_repeats(&sent, 3, 1, 20, 1000, 1000)); /* what follows */
-    assert_false(flow_repeats(&sent, 3, 1, 9, 1000, 1000));  /* what the follower lacks before */
-    assert_false(flow_repeats(&sent, 4, 1, 10, 1000, 1000)); /* another leadership */
-    assert_false(flow_repeats(&sent, 3, 2, 10, 1000, 1000)); /* another connection */
-    assert_false(flow_repeats(&sent, 3, 1, 10, 0, 1000 + PEER_RESEND_MS));
+    assert_false(flow_repeats(&sent, 3, 1, 20, 1000, 1000, PEER_RESEND_MS)); /* what follows */
+    assert_false(flow_repeats(&sent, 3, 1, 9, 1000, 1000,
+                              PEER_RESEND_MS)); /* what the follower lacks before */
+    assert_false(
+        flow_repeats(&sent, 4, 1, 10, 1000, 1000, PEER_RESEND_MS)); /* another leadership */
+    assert_false(
+        flow_repeats(&sent, 3, 2, 10, 1000, 1000, PEER_RESEND_MS)); /* another connection */
+    assert_false(flow_repeats(&sent, 3, 1, 10, 0, 1000 + PEER_RESEND_MS, PEER_RESEND_MS));
     const struct flow_peer nothing = {.term = 0};
-    assert_false(flow_repeats(&nothing, 1, 1, 1, 1000, 1000));
+    assert_false(flow_repeats(&nothing, 1, 1, 1, 1000, 1000, PEER_RESEND_MS));
 }
 
 /* --- raft_io.send
@@ -98,7 +102,7 @@ static void repetition_is_dropped_and_answered_later(void **state)
     struct transport *transport = &fake->consensus.transport;
     transport->endpoint = endpoint;
     list_init(&transport->pumps);
-    flow_install(&fake->consensus.flow, &fake->io, transport);
+    flow_install(&fake->consensus.flow, &fake->io, transport, 3000);
 
     struct raft_io_send requests[4];
     send_entries(fake, &requests[0], 10, 4);
@@ -119,11 +123,26 @@ static void repetition_is_dropped_and_answered_later(void **state)
     free(fake);
 }
 
+/* A dropped message is a heartbeat less: a short election timeout leaves less time for that. */
+static void short_timeouts_are_kept_alive(void **state)
+{
+    (void)state;
+    struct raft_io io = {.send = fake_send};
+    struct flow flow;
+    flow_install(&flow, &io, NULL, 150);
+    assert_int_equal(flow.resend_ms, 50);
+    assert_false(flow_repeats(&sent, 3, 1, 10, 0, 1000 + 50, flow.resend_ms));
+    io.send = fake_send;
+    flow_install(&flow, &io, NULL, 10 * PEER_RESEND_MS);
+    assert_int_equal(flow.resend_ms, PEER_RESEND_MS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_on_their_way_are_repetitions),
         cmocka_unit_test(news_are_never_held_back),
+        cmocka_unit_test(short_timeouts_are_kept_alive),
         cmocka_unit_test(repetition_is_dropped_and_answered_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
