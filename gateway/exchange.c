@@ -19,6 +19,7 @@ struct exchange {
     struct session *session; /* NULL: gone */
     bool is_array;
     bool reading;           /* its requests are still being read */
+    bool full;              /* a reply did not fit its array: further lists are not read */
     bool replied;           /* not an array, and its reply is out */
     uint32_t open;          /* asks whose calls are out */
     struct buffer replies;  /* of an array, as far as they are known */
@@ -175,6 +176,12 @@ static void ask_answer(struct ask *ask)
         exchange_settle(exchange);
         return;
     }
+    if (exchange->full && ask->call.kind == CALL_SCAN) {
+        reply_code(exchange, &ask->request, CODE_OVERLOADED);
+        ask_close(ask);
+        exchange_settle(exchange);
+        return;
+    }
     ask_scan(ask);
     if (!render_answer(&ask->request, &ask->call, reply_begin(session))) {
         refused_count(session, ask->call.code);
@@ -182,6 +189,7 @@ static void ask_answer(struct ask *ask)
     if (reply_fits(exchange)) {
         reply_end(exchange);
     } else {
+        exchange->full = true;
         /* It was executed or read, but can't be told: what may have happened stays open. */
         reply_code(exchange, &ask->request,
                    ask->call.kind == CALL_EXECUTE ? CODE_UNKNOWN : CODE_OVERLOADED);

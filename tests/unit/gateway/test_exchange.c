@@ -270,6 +270,41 @@ static void test_an_array_of_huge_answers_is_cut_request_by_request(void **state
     rig_close(rig);
 }
 
+/* Once a reply did not fit its array no list is read for it any more: it could not be told. */
+static void test_a_full_array_reads_no_more_lists(void **state)
+{
+    (void)state;
+    char *dir = test_dir_make();
+    char error[256] = "";
+    struct rig *rig = rig_open();
+    const struct ledger_options options = {
+        .path = dir, .map_bytes = 64 * 1024 * 1024, .metrics = &rig->metrics};
+    check_ok(ledger_open(&rig->options.ledger, &options, error, sizeof error));
+    struct ledger *ledger = rig->options.ledger;
+    rig->node.currencies = 8000;
+    rig_start(rig);
+    struct peer peer;
+    struct buffer text;
+    buffer_init(&text, 65536);
+    peer_open_websocket(&peer, rig->port, NULL);
+    for (uint32_t i = 0; i < ENVELOPES_MAX; i++) {
+        write_format(&text, "%c{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":\"%s\"}",
+                     i == 0 ? '[' : ',', (unsigned)i,
+                     i + 1 < ENVELOPES_MAX ? "ledger.totals" : "account.list");
+    }
+    write_format(&text, "]");
+    write_u8(&text, 0);
+    peer_message(&peer, (const char *)text.data);
+    check_reply(&peer, "[{\"jsonrpc\":\"2.0\",\"id\":0,\"result\"");
+    check_has(&peer, "\"id\":62,\"error\"");
+    check_has(&peer, "\"id\":63,\"error\"");
+    buffer_deinit(&text);
+    peer_close(&peer);
+    rig_close(rig);
+    ledger_close(ledger);
+    test_dir_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_bad_messages_are_answered_and_the_connection_stays),
         cmocka_unit_test(test_the_window_counts_bytes_too),
         cmocka_unit_test(test_an_array_of_huge_answers_is_cut_request_by_request),
+        cmocka_unit_test(test_a_full_array_reads_no_more_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
