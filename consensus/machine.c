@@ -23,6 +23,14 @@ static int machine_snapshot(struct raft_fsm *machine, struct raft_buffer *buffer
 {
     struct consensus *consensus = machine->data;
     uint64_t index = raft_last_applied(consensus->raft);
+    if (raft_commit_index(consensus->raft) != index) {
+        /*
+         * raft 0.22 may lower a follower's commit index below what it has applied (it applies
+         * before its own disk has the entry, then takes the smaller of both), and would file our
+         * state under that index.
+         */
+        return RAFT_BUSY;
+    }
     int error = snapshots_begin(&consensus->snapshots, index, buffers, buffers_count);
     if (error != 0) {
         return error; /* raft asks again at its next event */
