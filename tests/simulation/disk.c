@@ -162,6 +162,16 @@ static void operation_free(struct operation *operation)
     free(operation);
 }
 
+/* raft_uv tells of this only in its trace. */
+static void truncation_failed(struct process *process)
+{
+    struct raft_tracer *tracer = process->consensus->raft->tracer;
+    const struct raft_tracer_info info = {
+        .version = 1,
+        .diagnostic = {.level = 5, .message = "truncate segment 1-2: I/O error", .file = "sim"}};
+    tracer->emit(tracer, RAFT_TRACER_DIAGNOSTIC, &info);
+}
+
 static void operation_done(void *data)
 {
     struct operation *operation = data;
@@ -175,11 +185,19 @@ static void operation_done(void *data)
     bool fails = disk->fail_next || disk->full;
     int error = disk->fail_next ? RAFT_IOERR : RAFT_NOSPACE;
     disk->fail_next = false;
+    disk->broken = fails;
     /* What failed may be on the disk all the same, or in part. */
     perform(disk, operation,
             fails ? (unsigned)dice_below(&world.dice, done.count + 1) : done.count);
     operation_free(operation);
     world_note("disk", process->id, disk_last(disk));
+    world_say("  disk of node %u: kind %d count %u index %llu -> first %llu last %llu snapshot %llu%s",
+              process->id, (int)done.kind, done.count, (unsigned long long)done.index,
+              (unsigned long long)disk->first, (unsigned long long)disk_last(disk),
+              (unsigned long long)disk->snapshot.index, fails ? " FAILED" : "");
+    if (fails && done.kind == OPERATION_TRUNCATE) {
+        truncation_failed(process);
+    }
     operation_begin(process);
     if (done.kind == OPERATION_APPEND) {
         done.append_done(done.append, fails ? error : 0);
@@ -191,7 +209,7 @@ static void operation_done(void *data)
 static void operation_begin(struct process *process)
 {
     struct disk *disk = &process->disk;
-    if (list_empty(&disk->operations) || disk->hangs) {
+    if (list_empty(&disk->operations) || disk->hangs || disk->broken) {
         return;
     }
     struct operation *operation = CONTAINER_OF(disk->operations.next, struct operation, node);
@@ -229,7 +247,7 @@ static struct operation *operation_make(struct process *process, enum operation_
 
 void disk_crash(struct disk *disk, struct dice *dice)
 {
-    bool lost = false;
+    bool lost = disk->broken;
     while (!list_empty(&disk->operations)) {
         struct operation *operation = CONTAINER_OF(disk->operations.next, struct operation, node);
         if (!lost && dice_chance(dice, 60)) {
@@ -246,6 +264,7 @@ void disk_crash(struct disk *disk, struct dice *dice)
         operation_free(operation);
     }
     disk->fail_next = false;
+    disk->broken = false;
     disk->die_at_vote = 0;
 }
 

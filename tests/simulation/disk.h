@@ -41,6 +41,7 @@ struct disk {
     uint64_t slow_ns; /* added to every operation */
     bool fail_next;
     bool full;
+    bool broken;  /* a write failed: nothing after it was begun */
     bool hangs;   /* nothing completes */
     bool damaged; /* found at load */
     /* the next write of term or vote ends the process: 1 before, 2 after it */

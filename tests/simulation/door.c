@@ -54,6 +54,12 @@ void session_end(struct session *session, uint16_t code, const char *reason)
     world_fail("a session ends: %u %s", code, reason);
 }
 
+bool session_ending(const struct session *session)
+{
+    (void)session;
+    return false;
+}
+
 bool session_write_full(const struct session *session)
 {
     (void)session;

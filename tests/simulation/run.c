@@ -151,6 +151,9 @@ static void run_faults(const struct run_options *options, struct dice *dice)
 void run_seed(const struct run_options *options, const char *root)
 {
     world.trace = options->trace;
+    if (world.trace) {
+        (void)setvbuf(stdout, NULL, _IOLBF, 0); /* the product may abort */
+    }
     world_begin(options->seed);
     struct dice dice;
     dice_seed(&dice, options->seed * 13 + 7);
