@@ -135,7 +135,9 @@ void http_response_write(struct buffer *out, const struct http_response *respons
     if (response->content_type != NULL) {
         write_format(out, "Content-Type: %s\r\n", response->content_type);
     }
-    write_format(out, "Content-Length: %zu\r\n", response->body.size);
+    if (response->status != 204) { /* RFC 9110, 8.6 */
+        write_format(out, "Content-Length: %zu\r\n", response->body.size);
+    }
     if (response->allow != NULL) {
         write_format(out, "Allow: %s\r\n", response->allow);
     }

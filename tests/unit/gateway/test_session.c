@@ -338,6 +338,7 @@ static void test_pipelined_posts_are_answered_in_order(void **state)
     }
     post(&peer, "{\"jsonrpc\":\"2.0\",\"method\":\"ledger.totals\"}");
     assert_int_equal(peer_response(&peer, false), 204);
+    assert_null(strstr((const char *)peer.text.data, "Content-Length")); /* RFC 9110, 8.6 */
     post(&peer, "not json");
     assert_int_equal(peer_response(&peer, false), 200);
     check_has(&peer, "-32700");
