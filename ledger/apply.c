@@ -148,6 +148,11 @@ static enum status compare_digest(struct application *application)
     if (header->digest_seq == 0) {
         return STATUS_OK;
     }
+    /* The leader had applied what it vouches for before it made this entry: it is behind us. */
+    if (header->digest_seq > ledger->position.seq) {
+        application->applied->diverged = true;
+        return STATUS_OK;
+    }
     struct digest ours;
     const enum status status = store_digest(ledger->txn, header->digest_seq, &ours);
     if (status == STATUS_NOT_FOUND) {

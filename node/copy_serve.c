@@ -39,6 +39,7 @@ struct copy_job {
     uv_pipe_t pipe;
     struct hasher *hasher;
     uint64_t bytes;
+    uint64_t moved_at_ns; /* the last progress: a copy that stands still is given up */
     uint8_t chunk[4 + COPY_CHUNK_BYTES_MAX];
 };
 
@@ -129,6 +130,7 @@ static void copy_on_read(uv_stream_t *pipe, ssize_t size, const uv_buf_t *buffer
     }
     hasher_add(copy->hasher, buffer->base, (size_t)size);
     copy->bytes += (uint64_t)size;
+    copy->moved_at_ns = clock_monotonic_ns(copy->owner->clock);
     put_u32(copy->chunk, (uint32_t)size);
     if (stream_write(copy->stream, copy->chunk, 4 + (size_t)size) != STATUS_OK) {
         copy_give_up(copy, "the stream refused a chunk");
@@ -167,6 +169,7 @@ static void copy_begin(struct copy_job *copy)
         return;
     }
     copy->thread_runs = true;
+    copy->moved_at_ns = clock_monotonic_ns(copy->owner->clock);
     hasher_begin(copy->hasher);
     uint8_t verdict = COPY_FOLLOWS;
     if (stream_write(copy->stream, &verdict, 1) != STATUS_OK) {
@@ -239,6 +242,7 @@ void copy_on_stream(void *data, uint32_t peer, struct stream *stream)
     copy->peer = peer;
     copy->stream = stream;
     copy->ticket = ++node->copy_tickets;
+    copy->moved_at_ns = clock_monotonic_ns(node->clock);
     buffer_init(&copy->ask, COPY_ASK_BYTES);
     list_push(&node->copies, &copy->node);
     stream_set_callbacks(stream, &callbacks, copy);
@@ -292,6 +296,9 @@ void copy_tick(struct node *node, uint64_t now_ns)
         struct list *next = item->next;
         struct copy_job *copy = CONTAINER_OF(item, struct copy_job, node);
         node->copies_until_ns = now_ns + (uint64_t)COPY_AFTER_MS * 1000000;
+        if (now_ns - copy->moved_at_ns > (uint64_t)COPY_STALL_MS * 1000000) {
+            copy_give_up(copy, "it stands still");
+        }
         if (copy_is_over(copy)) {
             copy_free(copy);
         }

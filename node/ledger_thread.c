@@ -73,7 +73,9 @@ static void report_diverged(struct ledger_thread *thread, const struct work *wor
     struct ledger_event *event = ledger_event_make(LEDGER_EVENT_DIVERGED);
     event->seq = header.digest_seq;
     event->theirs = header.digest;
-    if (ledger_digest_at(thread->options.ledger, event->seq, &event->ours) != STATUS_OK) {
+    /* Where this state has not come so far, its digest there is none: zeros, like nobody's. */
+    enum status status = ledger_digest_at(thread->options.ledger, event->seq, &event->ours);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         fail_stop(EXIT_DISK, PART, "digest at seq %llu can not be read",
                   (unsigned long long)event->seq);
     }

@@ -2,7 +2,9 @@
 
 #include <string.h>
 
-enum { CLIENT_ADDRESS_BYTES_MAX = HOST_BYTES_MAX + 7 };
+enum { CLIENT_ADDRESS_BYTES_MAX = HOST_BYTES_MAX + 7, LINK_COUNTERS_MAX = 1024 };
+
+static_assert((int)METRIC_COUNT <= (int)LINK_COUNTERS_MAX, "all counters of a node are told");
 
 static void digest_write(struct buffer *out, const struct digest *digest)
 {
@@ -48,14 +50,18 @@ static void status_read(struct reader *reader, struct link_status *status)
     digest_read(reader, &status->digest);
     status->client_address = read_text(reader, CLIENT_ADDRESS_BYTES_MAX);
     uint64_t count = read_varint(reader);
-    if (count > METRIC_COUNT || copy_active > 1 || status->role > 2) {
+    if (count > LINK_COUNTERS_MAX || copy_active > 1 || status->role > 2) {
         reader->failed = true;
         return;
     }
-    status->counters_count = (uint32_t)count;
-    for (uint32_t i = 0; i < status->counters_count; i++) {
-        status->counters[i] = read_varint(reader);
+    /* A node of a later version may have more counters: those are passed over. */
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t counter = read_varint(reader);
+        if (i < METRIC_COUNT) {
+            status->counters[i] = counter;
+        }
     }
+    status->counters_count = (uint32_t)(count < METRIC_COUNT ? count : METRIC_COUNT);
 }
 
 void link_item_write(struct buffer *out, const struct link_item *item)

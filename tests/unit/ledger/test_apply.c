@@ -191,17 +191,29 @@ static void another_digest_is_noticed(void **state)
     assert_true(follow(3).diverged); /* its own digest is another one from here on */
 }
 
-static void a_digest_that_is_not_kept_is_not_compared(void **state)
+static bool diverges_at(uint64_t digest_seq)
 {
-    (void)state;
     struct buffer bytes;
     buffer_init(&bytes, ENTRY_BYTES_MAX);
     const struct entry_header header = {
-        .term = 1, .time_ns = 5, .id = uuid_of(3), .first_seq = 1001, .digest_seq = 1000};
+        .term = 1, .time_ns = 5, .id = uuid_of(3), .first_seq = 1001, .digest_seq = digest_seq};
     entry_begin(&bytes);
     entry_finish(&bytes, &header);
-    assert_false(driver_apply(&follower, bytes.data, bytes.size).diverged);
+    const bool diverged = driver_apply(&follower, bytes.data, bytes.size).diverged;
     buffer_deinit(&bytes);
+    return diverged;
+}
+
+static void a_digest_beyond_the_own_state_is_a_divergence(void **state)
+{
+    (void)state;
+    assert_true(diverges_at(1000)); /* this replica lost entries on its way */
+}
+
+static void an_entry_without_a_digest_is_not_compared(void **state)
+{
+    (void)state;
+    assert_false(diverges_at(0));
 }
 
 static void bytes_that_are_no_entry_stop_the_node(void **state)
@@ -313,7 +325,8 @@ int main(void)
         TEST(an_entry_whose_seq_does_not_fit_is_void),
         TEST(an_empty_entry_moves_index_term_and_time_alone),
         TEST(another_digest_is_noticed),
-        TEST(a_digest_that_is_not_kept_is_not_compared),
+        TEST(a_digest_beyond_the_own_state_is_a_divergence),
+        TEST(an_entry_without_a_digest_is_not_compared),
         TEST(bytes_that_are_no_entry_stop_the_node),
         TEST(the_actual_outcome_stands),
         TEST(a_void_entry_of_ones_own_was_surely_not_executed),

@@ -96,6 +96,29 @@ static void test_status_keeps_all_fields(void **state)
     assert_true(text_equal(read.status.client_address, item.status.client_address));
 }
 
+static void test_counters_of_a_later_version_are_passed_over(void **state)
+{
+    (void)state;
+    struct buffer out;
+    buffer_init(&out, 65536);
+    struct link_item item = {.kind = LINK_STATUS};
+    item.status.counters_count = METRIC_COUNT;
+    link_item_write(&out, &item);
+    /* One byte a counter, all zero: count and bytes are the tail of the item. */
+    assert_int_equal(out.data[out.size - METRIC_COUNT - 1], METRIC_COUNT);
+    out.data[out.size - METRIC_COUNT - 1] = METRIC_COUNT + 1;
+    write_u8(&out, 9);
+    struct link_item next = {.kind = LINK_REQUEST, .ticket = 5, .bytes = TEXT("x")};
+    link_item_write(&out, &next);
+    struct reader reader = reader_of(out.data, out.size);
+    struct link_item read;
+    check_ok(link_item_read(&reader, &read));
+    assert_int_equal(read.status.counters_count, METRIC_COUNT);
+    check_ok(link_item_read(&reader, &read));
+    assert_int_equal(read.ticket, 5);
+    buffer_deinit(&out);
+}
+
 static void test_digest_items(void **state)
 {
     (void)state;
@@ -136,6 +159,7 @@ int main(void)
         cmocka_unit_test(test_answer_keeps_code_and_position),
         cmocka_unit_test(test_answer_with_a_code_that_is_none_is_refused),
         cmocka_unit_test(test_status_keeps_all_fields),
+        cmocka_unit_test(test_counters_of_a_later_version_are_passed_over),
         cmocka_unit_test(test_digest_items),
         cmocka_unit_test(test_several_items_follow_each_other),
     };
