@@ -221,8 +221,9 @@ class Pool:
         ask.finish(record)
         return good
 
-    async def settle(self, asks, seconds, at_once=None):
-        """Executes all until each is answered ok; returns the Asks that were not."""
+    async def settle(self, asks, seconds, seen=None):
+        """Executes all until each is answered ok; returns the Asks that were not. seen(ask, record) is
+        called with each answer."""
         left = list(asks)
         open_asks = set()
         failed = []
@@ -232,10 +233,12 @@ class Pool:
             open_asks.discard(ask)
             if record is None or record["type"] != "ok":
                 failed.append(ask)
+            elif seen is not None:
+                seen(ask, record)
             event.set()
         deadline = asyncio.get_running_loop().time() + seconds
         left.reverse()
-        limit = at_once or 2 * self.concurrency
+        limit = 2 * self.concurrency
         while left or open_asks or failed:
             if asyncio.get_running_loop().time() > deadline:
                 self.drop_all()

@@ -23,7 +23,7 @@ def expect(condition, what):
 
 async def partition(box):
     network = box.network
-    network.link(1, 2, cut=True)
+    network.cut(1, 2)
     seen = await network.probe()
     network.heal()
     expect([pair for pair, took in seen.items() if took is None] == [(1, 2)], f"passed: {seen}")
@@ -35,8 +35,8 @@ async def partition(box):
 async def packet(box):
     network = box.network
     before = network.counts()
-    network.link(1, 2, delay_ms=60)
-    network.link(1, 3, loss=50, duplicate=50, reorder=50)
+    network.quality(1, 2, delay_ms=60)
+    network.quality(1, 3, loss=50, duplicate=50, reorder=50)
     for _ in range(15):
         seen = await network.probe()
         expect(seen[1, 2] is not None and seen[1, 2] >= 0.06, f"delay: {seen}")

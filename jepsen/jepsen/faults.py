@@ -26,6 +26,20 @@ PLANS = {
     "bit-flip": ("log", "ledger"),
     "clock": ("leader", "one", "minority", "majority", "all"),
 }
+# Which faults of others come in the midst of one, where all are wanted together: never two that take
+# the same process or disk away.
+COMPANIONS = {
+    "partition": ("pause", "kill", "power-cut", "packet", "clock", "io-error"),
+    "packet": ("kill", "partition", "power-cut", "pause", "disk-full"),
+    "kill": ("packet", "clock"),
+    "pause": ("packet", "clock"),
+    "power-cut": ("packet", "clock"),
+    "disk-full": ("packet", "partition"),
+    "io-error": ("packet",),
+    "slow-disk": ("partition", "packet", "kill", "pause"),
+    "bit-flip": ("packet", "clock"),
+    "clock": ("partition", "kill", "power-cut", "packet"),
+}
 NEEDS_DISKS = ("power-cut", "disk-full", "io-error", "slow-disk")
 NEEDS_CLOCKS = ("clock",)
 
@@ -57,6 +71,7 @@ class Fault:
         self.rng = rng
         self.plan = plan
         self.targets = []
+        self.majority = True
 
     def aim(self):
         """Chooses the targets; returns fields for the history."""
@@ -69,6 +84,13 @@ class Fault:
         return {"targets": [node.name for node in self.targets],
                 "majority": left >= self.cluster.majority_count(),
                 **self.aimed_at(leader, left >= self.cluster.majority_count())}
+
+    def aim_within(self, other):
+        """As a companion of another fault in force: its targets, and a majority as it has one."""
+        limit = len(self.cluster.nodes) // 2
+        self.targets = other.targets[:limit] if self.demotes else other.targets
+        return {"targets": [node.name for node in self.targets], "majority": other.majority,
+                "leader_targeted": False}
 
     def aimed_at(self, leader, majority):
         """Whether another leader is to be expected while the fault lasts."""
@@ -128,8 +150,18 @@ class Partition(Fault):
         isolates = self.plan not in ("one-link", "bridge")  # these leave the leader its majority
         return {**self.aimed(), "majority": majority,
                 **self.aimed_at(leader, majority and isolates),
-                "cut": {node.name: sorted(other.name for other in heard)
-                        for node, heard in self.deaf.items() if heard}}
+                "cut": self._cut_names()}
+
+    def aim_within(self, other):
+        value = super().aim_within(other)
+        others = [node for node in self.cluster.nodes if node not in self.targets]
+        self.deaf = {node: set(others) for node in self.targets}
+        self.deaf.update({node: set(self.targets) for node in others})
+        return {**value, "cut": self._cut_names()}
+
+    def _cut_names(self):
+        return {node.name: sorted(other.name for other in heard)
+                for node, heard in self.deaf.items() if heard}
 
     def _ring(self, nodes):
         """Each hears its neighbours in a circle; of three nodes the ends of a line are deaf."""
@@ -157,10 +189,12 @@ class Partition(Fault):
         self.before = network.counts()
         for node, unheard in self.deaf.items():
             for other in unheard:
-                network.link(other.number, node.number, cut=True)
+                network.cut(other.number, node.number)
         seen = await network.probe()
+        # Where packets are lost by another fault, a link that passes nothing proves nothing.
         wrong = [f"n{s}->n{t}" for (s, t), took in seen.items()
-                 if (took is None) != self._is_cut(s, t)]
+                 if (took is None) != self._is_cut(s, t)
+                 and (took is not None or not network.qualities)]
         return {"effective": not wrong,
                 "proof": "datagrams passed exactly the links that are not cut" if not wrong
                 else f"wrong on {', '.join(wrong)}"}
@@ -172,9 +206,9 @@ class Partition(Fault):
     async def stop(self):
         network = self.cluster.network
         dropped = network.counts()["cut"] - self.before["cut"]
-        network.heal()
+        network.mend_cuts()
         seen = await network.probe()
-        whole = all(took is not None for took in seen.values())
+        whole = all(took is not None for took in seen.values()) or bool(network.qualities)
         return {"effective": dropped > 0 and whole,
                 "proof": f"{dropped} packets dropped at the cut; afterwards "
                 + ("every link passes" if whole else "not every link passes")}
@@ -197,18 +231,21 @@ class Packet(Fault):
         self.targets = list(self.cluster.nodes)
         return self.aimed()
 
+    def aim_within(self, other):
+        return {**self.aim(), "majority": other.majority}
+
     async def start(self):
         self.before = self.cluster.network.counts()
         for source in self.targets:
             for target in self.targets:
                 if source is not target:
-                    self.cluster.network.link(source.number, target.number,
-                                              **self.SETTINGS[self.plan])
+                    self.cluster.network.quality(source.number, target.number,
+                                                 **self.SETTINGS[self.plan])
         return {}
 
     async def stop(self):
         after = self.cluster.network.counts()
-        self.cluster.network.heal()
+        self.cluster.network.mend_quality()
         rises = {name: after[name] - self.before[name] for name in self.COUNTERS[self.plan]}
         return {"effective": all(rise >= 20 for rise in rises.values()),
                 "proof": "packets between nodes: " + ", ".join(

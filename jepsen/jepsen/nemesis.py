@@ -11,8 +11,14 @@ WINDOW_S = 5.0
 PAUSE_S = 5.0
 
 
+COMPANION_AFTER_S = 1.0  # after its fault has begun; it ends before that one does
+COMPANION_S = 2.5
+
+
 def schedule(names, time_s, seed, window_s=WINDOW_S, pause_s=PAUSE_S):
-    """[{window, at_s, duration_s, fault, plan, seed}]: the faults take turns, and of each its plans."""
+    """[{window, at_s, duration_s, fault, plan, seed, companion}]: the faults take turns, and of each
+    its plans. Where all faults are wanted, each has a companion of another kind in its midst."""
+    together = set(names) >= set(faults.PLANS)
     rng = random.Random(f"{seed} schedule")
     bags, windows, turn = {}, [], []
     at_s = QUIET_S
@@ -27,8 +33,16 @@ def schedule(names, time_s, seed, window_s=WINDOW_S, pause_s=PAUSE_S):
             first, rest = bags[name][0], bags[name][1:]
             rng.shuffle(rest)
             bags[name] = [first, *rest][::-1]
-        windows.append({"window": len(windows) + 1, "at_s": round(at_s, 3), "duration_s": window_s,
-                        "fault": name, "plan": bags[name].pop(), "seed": rng.randrange(1 << 32)})
+        number = sum(1 + bool(w["companion"]) for w in windows) + 1
+        companion = None
+        if together:
+            other = rng.choice(faults.COMPANIONS[name])
+            companion = {"window": number + 1, "fault": other,
+                         "plan": "storm" if other == "packet" else "one",
+                         "seed": rng.randrange(1 << 32)}
+        windows.append({"window": number, "at_s": round(at_s, 3), "duration_s": window_s,
+                        "fault": name, "plan": bags[name].pop(), "seed": rng.randrange(1 << 32),
+                        "companion": companion})
         at_s += window_s + pause_s
     return windows
 
@@ -38,7 +52,7 @@ class Nemesis:
         self.cluster = cluster
         self.history = history
         self.windows = windows
-        self.active = None
+        self.active = []  # faults in force, the newest last
         self.say = say or (lambda text: None)
 
     async def run(self):
@@ -57,37 +71,52 @@ class Nemesis:
                 await self.heal()
 
     async def _one(self, window):
+        fault, value, done = await self._start(window)
+        if window.get("companion"):
+            await asyncio.sleep(COMPANION_AFTER_S)
+            other = await self._start(window["companion"], fault)
+            await asyncio.sleep(COMPANION_S)
+            await self._stop(*other)
+            await asyncio.sleep(COMPANION_AFTER_S)
+        else:
+            await asyncio.sleep(window["duration_s"])
+        await self._stop(fault, value, done)
+
+    async def _start(self, window, within=None):
+        """within: the fault in whose midst this one begins."""
         fault = faults.ALL[window["fault"]](self.cluster, random.Random(window["seed"]),
                                             window["plan"])
         leader, term = self.cluster.leader()
         value = {"window": window["window"], "fault": window["fault"], "plan": window["plan"],
-                 **fault.aim()}
-        self.active = fault
-        start, stop = f"start-{window['fault']}", f"stop-{window['fault']}"
-        self.history.nemesis(start, {**value, "stage": "before"})
+                 **(fault.aim_within(within) if within else fault.aim())}
+        fault.majority = value["majority"]
+        self.active.append(fault)
+        self.history.nemesis(f"start-{fault.name}", {**value, "stage": "before"})
         done = {"leader_before": leader, "term_before": term, **await fault.start()}
-        self.history.nemesis(start, {**value, "stage": "after", **done})
-        await asyncio.sleep(window["duration_s"])
-        self.history.nemesis(stop, {**value, "stage": "before"})
+        self.history.nemesis(f"start-{fault.name}", {**value, "stage": "after", **done})
+        return fault, value, done
+
+    async def _stop(self, fault, value, done):
+        self.history.nemesis(f"stop-{fault.name}", {**value, "stage": "before"})
         effective = done.get("effective", True)
         done.update(await fault.stop())
-        self.active = None
+        self.active.remove(fault)
         leader, term = self.cluster.leader()
         done.update({"effective": effective and done.get("effective", True),
                      "leader_after": leader, "term_after": term})
-        self.history.nemesis(stop, {**value, "stage": "after", **done})
-        self.say(f"window {window['window']}: {window['fault']} {window['plan']} "
+        self.history.nemesis(f"stop-{fault.name}", {**value, "stage": "after", **done})
+        self.say(f"window {value['window']}: {fault.name} {fault.plan} "
                  f"({', '.join(value['targets'])}): "
                  f"{'effective' if done['effective'] else 'WITHOUT EFFECT'}: {done.get('proof')}")
 
     async def heal(self):
         """Ends whatever is in force and gets every node running."""
-        if self.active is not None:
+        for fault in reversed(self.active):
             try:
-                await self.active.stop()
+                await fault.stop()
             except Exception:  # noqa: BLE001: the rest must be healed all the same
                 self.history.cluster("problem", f"healing:\n{traceback.format_exc()}")
-            self.active = None
+        self.active.clear()
         self.cluster.network.heal()
         self.cluster.faults_on.clear()
         for node in self.cluster.nodes:

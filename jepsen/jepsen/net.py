@@ -14,6 +14,7 @@ CLONE_NEWNET = 0x40000000
 PROBE_PORT = 7999
 PROBE_WAIT_S = 0.25
 PROBES = 3
+GOOD = {"loss": 0, "delay_ms": 0, "jitter_ms": 0, "duplicate": 0, "reorder": 0}
 
 
 def address(number):
@@ -25,6 +26,8 @@ class Network:
 
     def __init__(self, nodes, seed):
         self.nodes = nodes
+        self.cuts = set()  # (source, target)
+        self.qualities = {}  # (source, target) -> figures
         self.members = nodes + 1
         namespaces = []
         for number in range(1, nodes + 1):
@@ -59,13 +62,39 @@ class Network:
         thread.join()
         return made[0]
 
-    def link(self, source, target, cut=False, loss=0, delay_ms=0, jitter_ms=0, duplicate=0,
-             reorder=0):
-        self.switch.order(f"link {source} {target} {int(cut)} {loss} {int(delay_ms * 1000)} "
-                          f"{int(jitter_ms * 1000)} {duplicate} {reorder}")
+    # A link's cut and its quality are two things: a fault of one kind ends without the other.
+
+    def cut(self, source, target):
+        self.cuts.add((source, target))
+        self._set(source, target)
+
+    def mend_cuts(self):
+        self._renew(self.cuts)
+
+    def quality(self, source, target, **figures):
+        """loss, duplicate, reorder (percent), delay_ms, jitter_ms"""
+        self.qualities[source, target] = figures
+        self._set(source, target)
+
+    def mend_quality(self):
+        self._renew(self.qualities)
 
     def heal(self):
-        self.switch.order("heal")
+        self.mend_cuts()
+        self.mend_quality()
+
+    def _renew(self, state):
+        pairs = list(state)
+        state.clear()
+        for source, target in pairs:
+            self._set(source, target)
+
+    def _set(self, source, target):
+        cut = int((source, target) in self.cuts)
+        has = {**GOOD, **self.qualities.get((source, target), {})}
+        self.switch.order(f"link {source} {target} {cut} {has['loss']} "
+                          f"{int(has['delay_ms'] * 1000)} {int(has['jitter_ms'] * 1000)} "
+                          f"{has['duplicate']} {has['reorder']}")
 
     def counts(self):
         """Sums over all links between nodes."""

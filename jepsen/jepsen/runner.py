@@ -192,7 +192,12 @@ class _Run:
         self._phase("final")
         reads = [Ask("read-payment", {"id": identity}) for identity in self.load.attempted]
         begin = time.monotonic()
-        left = await self.pool.settle(reads, FINAL_S)
+        absent = []
+
+        def seen(ask, record):
+            if record["type"] == "ok" and "error" in record:
+                absent.append((ask.value["id"], record["node"]))
+        left = await self.pool.settle(reads, FINAL_S, seen)
         self.say(f"{len(reads) - len(left)} of {len(reads)} payments read in "
                  f"{time.monotonic() - begin:.1f} s")
         for node in self.cluster.nodes:
@@ -200,6 +205,12 @@ class _Run:
                 await self._pages(node, f, params)
             await self.pool.settle([Ask(f, {}, node=node.name)
                                     for f in ("totals", "info", "digest")], 10)
+
+        # What was absent has to stay so, and on every node.
+        names = [node.name for node in self.cluster.nodes]
+        await self.pool.settle([
+            Ask("read-payment", {"id": identity}, node=names[(names.index(node) + 1) % len(names)])
+            for identity, node in absent], 20)
 
     async def _pages(self, node, f, params):
         cursor, pages = None, 0
@@ -233,8 +244,10 @@ class _Run:
 
     def _write_settings(self):
         options = self.options
-        faults = list(dict.fromkeys(w["fault"] for w in self.windows))
-        each = {name: sum(w["fault"] == name for w in self.windows) for name in faults}
+        planned = [w["fault"] for w in self.windows] \
+            + [w["companion"]["fault"] for w in self.windows if w["companion"]]
+        faults = list(dict.fromkeys(planned))
+        each = {name: planned.count(name) for name in faults}
         settings = {
             "name": options.name, "workload": options.workload, "faults": faults,
             "seed": options.seed, "nodes": [f"n{k}" for k in range(1, options.nodes + 1)],
