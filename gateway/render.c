@@ -63,6 +63,12 @@ void error_write(struct json_writer *writer, const struct error_shown *error)
     } else {
         json_boolean(writer, info->recorded == YES);
     }
+    if (error->account.size > 0) {
+        json_field_text(writer, "account", error->account);
+        json_field_text(writer, "currency", error->currency);
+        json_field_i128(writer, "available", error->available);
+        json_field_u128(writer, "needed", error->needed);
+    }
     if (error->has_position) {
         position_write(writer, &error->position);
     }
@@ -100,6 +106,12 @@ void outcome_error_write(struct json_writer *writer, const struct outcome *outco
         .message = {.data = (const char *)message.data, .size = message.size},
         .param = {.data = (const char *)param.data, .size = param.size},
     };
+    if (outcome->code == CODE_INSUFFICIENT_FUNDS) {
+        error.account = outcome->subject;
+        error.currency = outcome->currency;
+        error.available = outcome->available;
+        error.needed = outcome->needed;
+    }
     if (outcome->seq != 0) {
         error.has_position = true;
         error.position = (struct position_shown){

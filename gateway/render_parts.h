@@ -20,6 +20,10 @@ struct error_shown {
     enum code code;
     struct text message; /* empty: the code's own text */
     struct text param;   /* empty: left out */
+    struct text account; /* insufficient_funds: whose, and how much; empty: left out */
+    struct text currency;
+    i128 available;
+    u128 needed;
     bool has_position;
     struct position_shown position;
     bool has_replayed;

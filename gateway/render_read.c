@@ -286,6 +286,19 @@ static struct text refused_param(enum code code, enum query_kind kind)
     return kind == QUERY_PAYMENT_LIST ? TEXT("account") : TEXT("id");
 }
 
+/* The object that is not there, by its id: "there is no such account: bob". */
+static void absent_message(const struct query *query, struct buffer *out)
+{
+    if (query->kind == QUERY_PAYMENT_GET) {
+        char id[UUID_TEXT_BYTES];
+        uuid_format(&query->id, id);
+        write_format(out, "there is no such payment: %s", id);
+    } else if (query->account_size > 0) {
+        write_format(out, "there is no such account: %.*s", (int)query->account_size,
+                     query->account);
+    }
+}
+
 bool read_write(const struct rpc_request *request, const struct call *call, struct buffer *out,
                 bool *is_error)
 {
@@ -304,7 +317,16 @@ bool read_write(const struct rpc_request *request, const struct call *call, stru
                                     .param = refused_param(head.code, call->query.kind),
                                     .has_position = head.code == CODE_NOT_FOUND,
                                     .position = position_of(&head)};
+        struct buffer message;
+        buffer_init(&message, FAILURE_MESSAGE_BYTES_MAX);
+        if (head.code == CODE_NOT_FOUND) {
+            absent_message(&call->query, &message);
+        }
+        if (!message.failed) {
+            error.message = (struct text){(const char *)message.data, message.size};
+        }
         error_reply(request, &error, out);
+        buffer_deinit(&message);
         return true;
     }
     struct json_writer writer = reply_begin(request, out);

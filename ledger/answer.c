@@ -23,6 +23,8 @@ static void outcome_begin(struct outcome *outcome, const struct item *item)
     outcome->subject = (struct text){0};
     outcome->available = 0;
     outcome->needed = 0;
+    outcome->currency = (struct text){0};
+    outcome->wanted = (struct text){0};
     outcome->rows_count = 0;
 }
 

@@ -69,6 +69,13 @@ static bool row_read(struct reader *reader, struct outcome_row *row)
     return !reader->failed;
 }
 
+/* A code, or nothing where it is not known. */
+static void currency_write(struct buffer *out, struct text code)
+{
+    assert(code.size <= CURRENCY_CODE_BYTES_MAX);
+    write_text(out, code);
+}
+
 void outcome_write(struct buffer *out, const struct outcome *outcome)
 {
     assert(out != NULL && outcome != NULL);
@@ -95,6 +102,11 @@ void outcome_write(struct buffer *out, const struct outcome *outcome)
     if (outcome->code == CODE_INSUFFICIENT_FUNDS) {
         write_zigzag128(out, outcome->available);
         write_varint128(out, outcome->needed);
+        currency_write(out, outcome->currency);
+    }
+    if (outcome->code == CODE_CURRENCY_MISMATCH) {
+        currency_write(out, outcome->currency);
+        currency_write(out, outcome->wanted);
     }
     if (is_posted(outcome)) {
         assert(outcome->rows_count <= OUTCOME_ROWS_MAX);
@@ -140,6 +152,8 @@ static void outcome_clear(struct outcome *outcome)
     outcome->subject = (struct text){.data = "", .size = 0};
     outcome->available = 0;
     outcome->needed = 0;
+    outcome->currency = (struct text){.data = "", .size = 0};
+    outcome->wanted = (struct text){.data = "", .size = 0};
     outcome->rows_count = 0;
     outcome->id = (struct uuid){0};
 }
@@ -173,6 +187,11 @@ enum status outcome_read(struct reader *reader, struct outcome *outcome)
     if (outcome->code == CODE_INSUFFICIENT_FUNDS) {
         outcome->available = read_zigzag128(reader);
         outcome->needed = read_varint128(reader);
+        outcome->currency = read_text(reader, CURRENCY_CODE_BYTES_MAX);
+    }
+    if (outcome->code == CODE_CURRENCY_MISMATCH) {
+        outcome->currency = read_text(reader, CURRENCY_CODE_BYTES_MAX);
+        outcome->wanted = read_text(reader, CURRENCY_CODE_BYTES_MAX);
     }
     if (is_posted(outcome) && !rows_read(reader, outcome)) {
         return STATUS_INVALID;

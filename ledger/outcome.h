@@ -33,6 +33,8 @@ struct outcome {
     struct text subject; /* the account, currency or id that it is about */
     i128 available;      /* insufficient_funds */
     u128 needed;
+    struct text currency; /* insufficient_funds, currency_mismatch: what the subject is in */
+    struct text wanted;   /* currency_mismatch: what it should be in */
 
     /* posted payment */
     uint32_t rows_count;

@@ -19,6 +19,12 @@ void outcome_message(const struct outcome *outcome, struct buffer *out)
         write_format(out, " has %s available, %s needed", available, needed);
         return;
     }
+    if (outcome->code == CODE_CURRENCY_MISMATCH && outcome->currency.size > 0) {
+        write_bytes(out, outcome->subject.data, outcome->subject.size);
+        write_format(out, " is in %.*s, not %.*s", (int)outcome->currency.size,
+                     outcome->currency.data, (int)outcome->wanted.size, outcome->wanted.data);
+        return;
+    }
     write_format(out, "%s", info->text);
     /* A mismatch is about a field, whose path stands beside the message. */
     if (outcome->subject.size > 0 && outcome->code != CODE_IDEMPOTENCY_MISMATCH) {

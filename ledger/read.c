@@ -160,7 +160,34 @@ static void outcome_fill(const struct record *record, const struct payment_view 
     outcome->subject = subject_of(decision, view);
     outcome->available = decision->available;
     outcome->needed = decision->needed;
+    outcome->currency = TEXT("");
+    outcome->wanted = TEXT("");
     rows_fill(decision, view, outcome);
+}
+
+/*
+ * Which account is in which currency: the first of the leg that is not in the one asked for, or,
+ * where none was, the credit account, that is not in the debit account's. An account never changes
+ * its currency: a replay says the same.
+ */
+static enum status mismatch_fill(struct store_txn *txn, const struct entry_leg *leg,
+                                 const struct payment_view_leg *view, struct outcome *outcome)
+{
+    struct text id;
+    uint32_t debit = 0;
+    uint32_t credit = 0;
+    enum status status = account_name(txn, &leg->debit, &id, &debit);
+    if (status == STATUS_OK) {
+        status = account_name(txn, &leg->credit, &id, &credit);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    const bool asked = leg->currency.number != 0 || leg->currency.text.size > 0;
+    const bool is_debit = asked && debit != leg->currency.number;
+    outcome->subject = is_debit ? view->debit : view->credit;
+    outcome->wanted = view->currency;
+    return referred(store_currency_code(txn, is_debit ? debit : credit, &outcome->currency));
 }
 
 static enum status payment_fill(struct store_txn *txn, const struct record *record,
@@ -191,6 +218,13 @@ static enum status payment_fill(struct store_txn *txn, const struct record *reco
         }
     }
     outcome_fill(record, view, payment->short_form, &view->outcome);
+    if (decision->code == CODE_INSUFFICIENT_FUNDS) {
+        view->outcome.currency = view->legs[decision->leg].currency;
+    }
+    if (decision->code == CODE_CURRENCY_MISMATCH) {
+        return mismatch_fill(txn, &payment->legs[decision->leg], &view->legs[decision->leg],
+                             &view->outcome);
+    }
     return STATUS_OK;
 }
 

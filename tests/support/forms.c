@@ -283,8 +283,12 @@ void forms_decision(struct forms *forms, uint64_t seq, const struct entry_comman
 
 void forms_outcome(struct forms *forms, enum command_kind kind, struct outcome *outcome)
 {
-    static const enum code codes[] = {CODE_OK, CODE_ACCOUNT_NOT_FOUND, CODE_INSUFFICIENT_FUNDS,
-                                      CODE_IDEMPOTENCY_MISMATCH, CODE_UNKNOWN};
+    static const enum code codes[] = {CODE_OK,
+                                      CODE_ACCOUNT_NOT_FOUND,
+                                      CODE_INSUFFICIENT_FUNDS,
+                                      CODE_CURRENCY_MISMATCH,
+                                      CODE_IDEMPOTENCY_MISMATCH,
+                                      CODE_UNKNOWN};
     outcome->code = forms_coin(forms) ? CODE_OK : codes[forms_below(forms, ARRAY_COUNT(codes))];
     outcome->kind = kind;
     outcome->replayed = forms_coin(forms);
@@ -298,6 +302,8 @@ void forms_outcome(struct forms *forms, enum command_kind kind, struct outcome *
     outcome->subject = TEXT("");
     outcome->available = 0;
     outcome->needed = 0;
+    outcome->currency = TEXT("");
+    outcome->wanted = TEXT("");
     outcome->rows_count = 0;
     if (outcome->code != CODE_OK && forms_coin(forms)) {
         outcome->field = (enum field)(1 + forms_below(forms, FIELD_COUNT - 1));
@@ -307,6 +313,13 @@ void forms_outcome(struct forms *forms, enum command_kind kind, struct outcome *
     if (outcome->code == CODE_INSUFFICIENT_FUNDS) {
         outcome->available = forms_balance(forms);
         outcome->needed = forms_amount(forms);
+    }
+    if (outcome->code == CODE_INSUFFICIENT_FUNDS) {
+        outcome->currency = forms_currency_code(forms);
+    }
+    if (outcome->code == CODE_CURRENCY_MISMATCH) {
+        outcome->currency = forms_currency_code(forms);
+        outcome->wanted = forms_currency_code(forms);
     }
     if (outcome->code != CODE_OK || kind != COMMAND_PAYMENT) {
         return;

@@ -248,12 +248,14 @@ static void recorded_refusals_show_their_seq(void **state)
     outcome.subject = TEXT("alice");
     outcome.available = 500;
     outcome.needed = 1999;
+    outcome.currency = TEXT("EUR");
     outcome_write(&call.answer, &outcome);
     assert_false(render_answer(&request, &call, &out));
     assert_out("{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32010,"
                "\"message\":\"alice has 500 available, 1999 needed\",\"data\":{"
                "\"code\":\"insufficient_funds\",\"param\":\"debit\",\"retryable\":false,"
-               "\"recorded\":true,\"seq\":918274,\"term\":12,\"time\":" TIME
+               "\"recorded\":true,\"account\":\"alice\",\"currency\":\"EUR\","
+               "\"available\":\"500\",\"needed\":\"1999\",\"seq\":918274,\"term\":12,\"time\":" TIME
                ",\"replayed\":false}}}");
 }
 
@@ -417,7 +419,7 @@ static void absent_objects_show_the_state(void **state)
     answer_head_write(&call.answer, &head);
     assert_false(render_answer(&request, &call, &out));
     assert_out("{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32012,"
-               "\"message\":\"there is no such object\",\"data\":{\"code\":\"not_found\","
+               "\"message\":\"there is no such account: alice\",\"data\":{\"code\":\"not_found\","
                "\"param\":\"account\",\"retryable\":false,\"recorded\":false," STATE "}}}");
     begin("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"account.list\"}");
     head.code = CODE_CURSOR_INVALID;

@@ -204,6 +204,11 @@ static void messages_are_sentences(void **state)
                   "alice has -20 available, 85070591730234615865843651857942052864 needed");
     check_message(&(struct outcome){.code = CODE_ACCOUNT_NOT_FOUND, .subject = TEXT("bob")},
                   "there is no such account: bob");
+    check_message(&(struct outcome){.code = CODE_CURRENCY_MISMATCH,
+                                    .subject = TEXT("bob"),
+                                    .currency = TEXT("USD"),
+                                    .wanted = TEXT("EUR")},
+                  "bob is in USD, not EUR");
     check_message(&(struct outcome){.code = CODE_PAYMENT_EXPIRED}, "valid_until has passed");
     check_message(&(struct outcome){.code = CODE_IDEMPOTENCY_MISMATCH, .subject = TEXT("bob")},
                   "the id was used before with other fields");

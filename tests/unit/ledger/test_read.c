@@ -257,6 +257,7 @@ static void a_refused_payment_is_shown_whole(void **state)
     assert_int_equal(view.outcome.code, CODE_INSUFFICIENT_FUNDS);
     check_text(view.outcome.subject, "alice");
     assert_true(view.outcome.available == 0 && view.outcome.needed == 5);
+    check_text(view.outcome.currency, "EUR");
     assert_int_equal(view.outcome.rows_count, 0);
     assert_false(view.legs[0].has_entries);
     check_text(view.legs[0].currency, "EUR");
@@ -293,7 +294,9 @@ static void a_wrong_currency_is_named_as_it_was_given(void **state)
         assert_int_equal(execute(fixture, &command), CODE_CURRENCY_MISMATCH);
         check_ok(read_payment(fixture->txn, fixture->position.seq, &view));
         check_text(view.legs[0].currency, names[i]);
-        check_text(view.outcome.subject, names[i]);
+        check_text(view.outcome.subject, "bank");
+        check_text(view.outcome.currency, "EUR");
+        check_text(view.outcome.wanted, names[i]);
     }
 }
 
