@@ -59,7 +59,7 @@ enum {
     WORKER_INPUT_BYTES_MAX = 256 * 1024 * 1024, /* unfinished messages of a worker's sessions */
     SESSION_INPUT_BYTES_FREE = 64 * 1024, /* a session with less is not closed for their sum */
     WORKER_UNSENT_BYTES_MAX = 256 * 1024 * 1024, /* then readers that take nothing are cut early */
-    WORKER_REPLY_BYTES_KEPT = 256 * 1024, /* memory for one reply that a worker keeps */
+    WORKER_REPLY_BYTES_KEPT = 256 * 1024,        /* memory for one reply that a worker keeps */
     SESSION_PING_MS = 20000,
     SESSION_DEAD_MS = 40000,
     SESSION_STALL_MS = 10000, /* a reader that takes nothing for so long is closed */
@@ -108,11 +108,11 @@ enum {
     PEER_USER_TIMEOUT_MS = 2000,             /* TCP_USER_TIMEOUT: a cut link is noticed */
     PEER_STALL_MS = 3000,                    /* a link that does not drain for so long is cut */
     PEER_WRITE_BYTES_MAX = 48 * 1024 * 1024, /* one full frame, and half as much behind it */
-    PEER_HANDSHAKES_MAX = 32,   /* accepted connections that have not said who they are */
-    PEER_REFUSAL_LOG_MS = 1000, /* refused connections are logged at most so often */
-    PEER_RESEND_MS = 250,       /* entries on their way are not sent again before */
+    PEER_HANDSHAKES_MAX = 32,     /* accepted connections that have not said who they are */
+    PEER_REFUSAL_LOG_MS = 1000,   /* refused connections are logged at most so often */
+    PEER_RESEND_MS = 250,         /* entries on their way are not sent again before */
     PEER_RESENDS_PER_TIMEOUT = 3, /* and at least so often in an election timeout */
-    PEER_WATCH_MS = 250,        /* how often streams are checked for a stall */
+    PEER_WATCH_MS = 250,          /* how often streams are checked for a stall */
     PEER_PUMP_BYTES_MAX = 4 * 1024 * 1024, /* raft's bytes waiting for the wire, per stream */
     LINK_FRAME_BYTES_MAX = ANSWER_BYTES_MAX + 1024,
 
@@ -139,6 +139,9 @@ enum {
     CLIENT_ATTEMPT_MS = REQUEST_TIMEOUT_MS + 1000, /* the node's own deadline comes first */
     CLIENT_TIMEOUT_MS = 15000, /* all attempts together; several elections fit */
     CLIENT_TIMEOUT_MS_MAX = 3600000,
+    CLIENT_REFUSED_MS = 3000,       /* no node listens: given up, unless --timeout says how long */
+    CLIENT_NOTICE_MS = 1000,        /* who waits for longer is told what is tried */
+    CLIENT_REASON_BYTES_MAX = 8192, /* what every node said: CLIENT_NODES_MAX addresses, texts */
     CLIENT_RETRY_MS = 100,
     CLIENT_FILE_BYTES_MAX = 1024 * 1024 * 1024, /* a batch file is read whole */
     CLIENT_CHUNK_ITEMS = 1000,                  /* payments of one request of a batch file */
@@ -155,8 +158,8 @@ enum {
     COMMIT_SCAN_MS = 5,                       /* a waiting scan brings the commit forward to this */
     COMMIT_ENTRY_BYTES_MAX = 8 * 1024 * 1024, /* entries applied in one transaction (dirty pages) */
     STORE_READERS_MAX = WORKERS_MAX + 16,     /* a scan on each worker, the transfer, tools */
-    RECORD_BYTES_MAX = 32 * 1024,          /* 64 legs with texts, metadata, 128 sides of 49 bytes */
-    READER_AGE_MS_MAX = 1000,              /* a read transaction is never held longer */
+    RECORD_BYTES_MAX = 32 * 1024, /* 64 legs with texts, metadata, 128 sides of 49 bytes */
+    READER_AGE_MS_MAX = 1000,     /* a read transaction is never held longer */
     /* The same for the ledger's map, where applying what is in the log would stop every node; an
      * eighth of small maps. It holds what comes in between two looks, some 400 ms of payments. */
     MAP_RESERVE_BYTES = 256 * 1024 * 1024,

@@ -15,6 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How the newest attempt at a node ended. */
+struct tried {
+    bool refused;     /* nobody listens there */
+    char reason[400]; /* empty: not tried */
+};
+
 struct caller {
     struct client_options options;
     uv_loop_t loop;
@@ -33,7 +39,10 @@ struct caller {
     bool answered;
     struct reply reply;
     char address[ADDRESS_TEXT_BYTES];
-    char reason[512];
+    struct tried tried[CLIENT_NODES_MAX]; /* in this call */
+    uint64_t begin_ms;
+    uint64_t notice_ms; /* when what is tried is said; UINT64_MAX: said */
+    char reason[CLIENT_REASON_BYTES_MAX];
 };
 
 static uint64_t now_ms(void)
@@ -44,15 +53,48 @@ static uint64_t now_ms(void)
 static __attribute__((format(printf, 2, 3))) void caller_note(struct caller *caller,
                                                               const char *format, ...)
 {
-    char text[400];
+    struct tried *tried = &caller->tried[caller->node];
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(text, sizeof(text), format, arguments);
+    (void)vsnprintf(tried->reason, sizeof(tried->reason), format, arguments);
     va_end(arguments);
-    const struct client_node *node = &caller->options.nodes[caller->node];
-    char address[ADDRESS_TEXT_BYTES];
-    address_format(node->host, node->port, address);
-    (void)snprintf(caller->reason, sizeof(caller->reason), "%.100s: %s", address, text);
+    tried->refused = false;
+}
+
+/* Nobody listens at any of the addresses. */
+static bool caller_refused_by_all(const struct caller *caller)
+{
+    for (uint32_t i = 0; i < caller->options.nodes_count; i++) {
+        if (!caller->tried[i].refused) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Who waits for long is told once for what. */
+static void caller_notice(struct caller *caller)
+{
+    FILE *out = caller->options.notices;
+    caller->notice_ms = UINT64_MAX;
+    if (out == NULL) {
+        return;
+    }
+    const uint32_t limit_ms =
+        caller_refused_by_all(caller) ? caller->options.refused_ms : caller->options.timeout_ms;
+    const char *reason = caller_reason(caller);
+    char address[ADDRESS_TEXT_BYTES] = "";
+    if (caller->connection != NULL) {
+        const struct client_node *node = &caller->options.nodes[caller->node];
+        address_format(node->host, node->port, address);
+    }
+    (void)fprintf(out, "payledger: no answer yet: %s%s%s%s; trying for up to %u.%u s\n", reason,
+                  reason[0] != '\0' && address[0] != '\0' ? "; " : "", address,
+                  address[0] == '\0'        ? ""
+                  : caller->connection_open ? " has the request"
+                                            : " is being connected to",
+                  limit_ms / 1000, limit_ms % 1000 / 100);
+    (void)fflush(out);
 }
 
 /* ---- the connection ----------------------------------------------------------------------- */
@@ -73,6 +115,7 @@ static void on_message(struct connection *connection, void *data, struct text me
         return; /* the answer of an attempt that was given up */
     }
     buffer_clear(&caller->answer);
+    caller->reply = (struct reply){.result = NULL}; /* it borrows from the former answer */
     write_bytes(&caller->answer, message.data, message.size);
     const struct value *root = NULL;
     struct failure failure;
@@ -101,6 +144,8 @@ static void on_close(struct connection *connection, void *data, const char *reas
         return; /* dropped before */
     }
     caller_note(caller, "%s", reason);
+    caller->tried[caller->node].refused =
+        !caller->connection_open && strcmp(reason, uv_strerror(UV_ECONNREFUSED)) == 0;
     caller->connection = NULL;
     caller->connection_open = false;
 }
@@ -144,7 +189,7 @@ static bool wait_over(const struct caller *caller, enum wait wait)
 }
 
 /* Runs the loop until what is waited for has happened, or the time. */
-static void caller_wait(struct caller *caller, enum wait wait, uint64_t until_ms)
+static void caller_run(struct caller *caller, enum wait wait, uint64_t until_ms)
 {
     uint64_t now = now_ms();
     caller->timer_fired = until_ms <= now;
@@ -162,6 +207,15 @@ static void caller_wait(struct caller *caller, enum wait wait, uint64_t until_ms
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
+}
+
+static void caller_wait(struct caller *caller, enum wait wait, uint64_t until_ms)
+{
+    caller_run(caller, wait, earlier(until_ms, caller->notice_ms));
+    if (!wait_over(caller, wait) && now_ms() >= caller->notice_ms) {
+        caller_notice(caller);
+        caller_run(caller, wait, until_ms);
+    }
 }
 
 /* True with an open connection. Tries one node. */
@@ -188,7 +242,7 @@ static bool caller_connect(struct caller *caller, uint64_t deadline_ms)
     }
     caller_wait(caller, WAIT_OPEN, earlier(deadline_ms, now_ms() + CLIENT_CONNECT_MS));
     if (!caller->connection_open && caller->connection != NULL) {
-        caller_note(caller, "no connection within %d ms", CLIENT_CONNECT_MS);
+        caller_note(caller, "no connection in time");
         caller_drop(caller);
     }
     return caller->connection_open;
@@ -207,7 +261,7 @@ static enum attempt attempt_judge(struct caller *caller)
 {
     if (!caller->answered) {
         if (caller->connection != NULL) {
-            caller_note(caller, "no answer within %d ms", CLIENT_ATTEMPT_MS);
+            caller_note(caller, "no answer in time");
             caller_drop(caller);
         }
         return ATTEMPT_UNKNOWN;
@@ -276,15 +330,30 @@ static void caller_pause(struct caller *caller, enum attempt attempt, uint64_t d
     caller_wait(caller, WAIT_TIME, earlier(deadline_ms, now_ms() + pause_ms));
 }
 
+static void caller_begin(struct caller *caller)
+{
+    caller->begin_ms = now_ms();
+    caller->notice_ms = caller->begin_ms + CLIENT_NOTICE_MS;
+    caller->failures = 0;
+    caller->answered = false;
+    buffer_clear(&caller->answer);
+    memset(caller->tried, 0, sizeof(caller->tried));
+}
+
+/* The newest answer, if any, says that the state to read was not reached. */
+static bool caller_read_timeout(const struct caller *caller)
+{
+    return caller->answer.size > 0 && text_equal(caller->reply.code, TEXT("read_timeout"));
+}
+
 enum call_end caller_call(struct caller *caller, const char *method, struct text params,
                           struct reply *reply)
 {
     assert(method[0] != '\0');
     assert(caller->options.nodes_count > 0);
-    const uint64_t deadline_ms = now_ms() + caller->options.timeout_ms;
+    caller_begin(caller);
+    const uint64_t deadline_ms = caller->begin_ms + caller->options.timeout_ms;
     bool unknown = false;
-    buffer_clear(&caller->answer);
-    caller->failures = 0;
     do {
         enum attempt attempt = caller_attempt(caller, method, params, deadline_ms);
         if (attempt == ATTEMPT_ANSWERED) {
@@ -292,10 +361,18 @@ enum call_end caller_call(struct caller *caller, const char *method, struct text
             return reply->result != NULL ? CALL_DONE : CALL_REFUSED;
         }
         unknown = unknown || (attempt == ATTEMPT_UNKNOWN && !method_reads(method));
+        if (!unknown && caller_refused_by_all(caller) &&
+            now_ms() - caller->begin_ms >= caller->options.refused_ms) {
+            break;
+        }
         caller_pause(caller, attempt, deadline_ms);
         /* Overloaded says nothing against the node, but another one may know a leader. */
         caller_rotate(caller);
     } while (now_ms() < deadline_ms);
+    if (!unknown && caller_read_timeout(caller)) {
+        *reply = caller->reply;
+        return CALL_REFUSED;
+    }
     *reply = (struct reply){.result = NULL};
     return unknown ? CALL_UNKNOWN : CALL_UNREACHABLE;
 }
@@ -305,8 +382,25 @@ struct text caller_text(const struct caller *caller)
     return (struct text){(const char *)caller->answer.data, caller->answer.size};
 }
 
-const char *caller_reason(const struct caller *caller)
+const char *caller_reason(struct caller *caller)
 {
+    size_t used = 0;
+    caller->reason[0] = '\0';
+    for (uint32_t i = 0; i < caller->options.nodes_count; i++) {
+        const struct client_node *node = &caller->options.nodes[i];
+        char address[ADDRESS_TEXT_BYTES];
+        address_format(node->host, node->port, address);
+        if (caller->tried[i].reason[0] == '\0') {
+            continue;
+        }
+        int size = snprintf(caller->reason + used, sizeof(caller->reason) - used, "%s%.100s: %s",
+                            used > 0 ? "; " : "", address, caller->tried[i].reason);
+        assert(size > 0);
+        if ((size_t)size >= sizeof(caller->reason) - used) {
+            break; /* cut: the rest says nothing new */
+        }
+        used += (size_t)size;
+    }
     return caller->reason;
 }
 
@@ -320,6 +414,7 @@ void caller_pin(struct caller *caller, uint32_t index)
     assert(index < caller->options.nodes_count);
     caller_drop(caller);
     caller->options.nodes[0] = caller->options.nodes[index];
+    caller->tried[0] = caller->tried[index];
     caller->options.nodes_count = 1;
     caller->node = 0;
 }

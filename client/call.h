@@ -8,6 +8,8 @@
 #include "base/address.h"
 #include "gateway/message.h"
 
+#include <stdio.h>
+
 struct client_node {
     char host[HOST_BYTES_MAX + 1];
     uint16_t port;
@@ -19,6 +21,8 @@ struct client_options {
     bool tls;
     const char *ca_path; /* NULL with tls: the node's certificate is not verified */
     uint32_t timeout_ms; /* of one request with all its attempts */
+    uint32_t refused_ms; /* the same while every node refuses the connection */
+    FILE *notices;       /* told once what is tried where a request takes long; NULL: nothing */
 };
 
 struct caller;
@@ -39,14 +43,16 @@ enum call_end {
 /*
  * Sends the request until it is answered or the timeout has passed. params: a JSON object as text.
  * The reply is borrowed until the next call; its `result` and `data` are NULL for CALL_UNKNOWN and
- * CALL_UNREACHABLE, and caller_reason() says what happened last.
+ * CALL_UNREACHABLE, and caller_reason() says what each node did. A read whose state was not reached
+ * in time is CALL_REFUSED with read_timeout, after all attempts.
  */
 enum call_end MUST_CHECK caller_call(struct caller *caller, const char *method, struct text params,
                                      struct reply *reply);
 
 /* The last reply as it came; empty where there was none. Borrowed until the next call. */
 struct text caller_text(const struct caller *caller);
-const char *caller_reason(const struct caller *caller);
+/* "127.0.0.1:2346: connection refused; ..." of all nodes that were tried. As caller_text(). */
+const char *caller_reason(struct caller *caller);
 /* "127.0.0.1:2346", of the node that answered last. */
 const char *caller_node(const struct caller *caller);
 /* Only this node is asked from now on (index in options->nodes). */

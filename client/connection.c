@@ -16,12 +16,15 @@ struct connection {
     char key[WEBSOCKET_KEY_BYTES];
     char address[ADDRESS_TEXT_BYTES];
     char reason[256]; /* what we know better than the stream */
+    bool tls;
+    bool heard; /* a byte came */
     bool open;
     struct connection_callbacks callbacks;
     void *data;
 };
 
-enum { CLOSE_LINGER_MS = 200 };
+/* TLS_ALERT: the first byte of a record that refuses (RFC 8446, 5.1). */
+enum { CLOSE_LINGER_MS = 200, TLS_ALERT = 21 };
 
 static void connection_free(struct connection *connection)
 {
@@ -74,6 +77,10 @@ static bool handshake_feed(struct connection *connection, const uint8_t *bytes, 
     }
     const struct http_message *response =
         status == STATUS_OK ? http_message(connection->http) : NULL;
+    if (response == NULL && bytes[0] == TLS_ALERT) {
+        connection_fail(connection, "it speaks TLS: give --tls, or --ca FILE to verify it");
+        return false;
+    }
     if (response == NULL || websocket_check_response(response, connection->key) != STATUS_OK) {
         char reason[64];
         (void)snprintf(reason, sizeof(reason), "no WebSocket there (HTTP status %u)",
@@ -120,6 +127,7 @@ static void on_stream_data(struct stream *stream, void *data, const uint8_t *byt
     struct connection *connection = data;
     size_t at = 0;
     bool more = !stream_closing(stream);
+    connection->heard = true;
     while (more) {
         size_t taken = 0;
         if (connection->open) {
@@ -133,6 +141,19 @@ static void on_stream_data(struct stream *stream, void *data, const uint8_t *byt
     }
 }
 
+/* The two ways to meet a port that speaks the other protocol; "" for everything else. */
+static const char *protocol_hint(const struct connection *connection, enum status status)
+{
+    if (connection->open || connection->heard) {
+        return "";
+    }
+    if (connection->tls) {
+        return status == STATUS_TLS ? " (a node without TLS is asked without --tls and --ca)" : "";
+    }
+    const bool closed = status == STATUS_OK || status == STATUS_CLOSED;
+    return closed ? " (a node with TLS is asked with --tls or --ca FILE)" : "";
+}
+
 static void on_stream_close(struct stream *stream, void *data, enum status status)
 {
     struct connection *connection = data;
@@ -143,7 +164,9 @@ static void on_stream_close(struct stream *stream, void *data, enum status statu
     if (reason == NULL || reason[0] == '\0') {
         reason = status == STATUS_OK ? "closed" : status_text(status);
     }
-    connection->callbacks.on_close(connection, connection->data, reason);
+    char text[384];
+    (void)snprintf(text, sizeof(text), "%.256s%s", reason, protocol_hint(connection, status));
+    connection->callbacks.on_close(connection, connection->data, text);
     connection_free(connection);
 }
 
@@ -157,6 +180,7 @@ enum status connection_open(struct connection **opened, const struct connection_
     }
     connection->callbacks = options->callbacks;
     connection->data = options->data;
+    connection->tls = options->tls != NULL;
     address_format(options->host, options->port, connection->address);
     buffer_init(&connection->out, SESSION_WRITE_BYTES_MAX);
     enum status status = http_open(&connection->http, HTTP_SIDE_CLIENT);

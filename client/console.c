@@ -69,16 +69,52 @@ static void error_print_json(struct console *console, int64_t number, struct tex
     buffer_deinit(&out);
 }
 
+/* The scale of a currency that was asked for before; false where it was not. */
+static bool scale_known(const struct console *console, struct text code, uint8_t *scale)
+{
+    for (size_t at = 0; at < console->currencies.size; at += sizeof(struct currency_scale)) {
+        struct currency_scale known;
+        memcpy(&known, console->currencies.data + at, sizeof(known));
+        if (text_equal(text_of(known.code), code)) {
+            *scale = known.scale;
+            return true;
+        }
+    }
+    return false;
+}
+
+void console_refusal(const struct console *console, struct text message, const struct value *data,
+                     char text[REFUSAL_TEXT_BYTES])
+{
+    char available[AMOUNT_TEXT_BYTES];
+    char needed[AMOUNT_TEXT_BYTES];
+    const struct text account = member_text(data, "account");
+    const struct text currency = member_text(data, "currency");
+    uint8_t scale = 0;
+    const bool amounts = text_equal(member_text(data, "code"), TEXT("insufficient_funds")) &&
+                         scale_known(console, currency, &scale) &&
+                         member_amount(data, "available", scale, available)[0] != '\0' &&
+                         member_amount(data, "needed", scale, needed)[0] != '\0';
+    if (!amounts) {
+        (void)snprintf(text, REFUSAL_TEXT_BYTES, "%.*s", (int)message.size, message.data);
+        return;
+    }
+    (void)snprintf(text, REFUSAL_TEXT_BYTES, "%.*s has %s %.*s available, %s %.*s needed",
+                   (int)account.size, account.data, available, (int)currency.size, currency.data,
+                   needed, (int)currency.size, currency.data);
+}
+
 static enum client_exit refused_print(struct console *console, const struct reply *reply)
 {
     if (console->json) {
         error_print_json(console, reply->rpc_number, reply->message, reply->code, reply->data);
         return CLIENT_REFUSED;
     }
-    (void)fprintf(console->errors, "refused: %.*s (%.*s%s%.*s)%s\n", (int)reply->message.size,
-                  reply->message.data, (int)reply->code.size, reply->code.data,
-                  reply->param.size > 0 ? ", " : "", (int)reply->param.size, reply->param.data,
-                  reply->recorded == YES ? "; recorded under its id" : "");
+    char text[REFUSAL_TEXT_BYTES];
+    console_refusal(console, reply->message, reply->data, text);
+    (void)fprintf(console->errors, "refused: %s (%.*s%s%.*s)%s\n", text, (int)reply->code.size,
+                  reply->code.data, reply->param.size > 0 ? ", " : "", (int)reply->param.size,
+                  reply->param.data, reply->recorded == YES ? "; recorded under its id" : "");
     return CLIENT_REFUSED;
 }
 
@@ -219,13 +255,8 @@ enum client_exit console_scale(struct console *console, struct text code, uint8_
         }
         console->currencies_known = cursor[0] == '\0';
     }
-    for (size_t at = 0; at < console->currencies.size; at += sizeof(struct currency_scale)) {
-        struct currency_scale known;
-        memcpy(&known, console->currencies.data + at, sizeof(known));
-        if (text_equal(text_of(known.code), code)) {
-            *scale = known.scale;
-            return CLIENT_DONE;
-        }
+    if (scale_known(console, code, scale)) {
+        return CLIENT_DONE;
     }
     (void)fprintf(console->errors, "payledger %s: there is no currency '%.*s'\n",
                   console->verb->name, (int)code.size, code.data);
@@ -341,6 +372,10 @@ enum client_exit console_open(struct console *console, const struct verb *verb)
         return console_usage(console, "%s", error);
     }
     console->options.timeout_ms = (uint32_t)timeout_ms;
+    /* Whoever says how long means it, also while nothing listens yet. */
+    console->options.refused_ms =
+        args_has(&console->args, "--timeout") ? (uint32_t)timeout_ms : (uint32_t)CLIENT_REFUSED_MS;
+    console->options.notices = console->errors;
     return nodes_read(console);
 }
 

@@ -72,6 +72,15 @@ enum client_exit console_call(struct console *console, const char *method, struc
 /* Prints how a call ended that was not done; returns the exit status. */
 enum client_exit console_end(struct console *console, enum call_end end, const struct reply *reply);
 
+enum { REFUSAL_TEXT_BYTES = 512 };
+
+/*
+ * A refusal for people: the node's message, amounts in the currency's scale where it is known.
+ * data: error.data, or NULL.
+ */
+void console_refusal(const struct console *console, struct text message, const struct value *data,
+                     char text[REFUSAL_TEXT_BYTES]);
+
 /* With --json: prints the result as it came, and true. */
 bool console_json(struct console *console, const struct reply *reply);
 

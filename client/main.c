@@ -3,8 +3,10 @@
 
 #include "base/check.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 /* `payledger help`, `payledger help account open`, `payledger --help` */
 static enum client_exit help(int count, char *const *words)
@@ -47,6 +49,13 @@ static int help_find(int argc, char *const *argv)
     return at < argc ? at : argc;
 }
 
+/* `payledger account list | head`: who reads has what they want, which is no failure. */
+static bool output_reader_gone(void)
+{
+    struct pollfd output = {.fd = STDOUT_FILENO};
+    return poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
+}
+
 static enum client_exit run(const struct verb *verb, int count, char *const *arguments)
 {
     struct console console = {.out = stdout, .errors = stderr, .verb = verb};
@@ -68,10 +77,23 @@ static enum client_exit run(const struct verb *verb, int count, char *const *arg
         end = verb->run(&console);
     }
     console_close(&console);
-    if (fflush(stdout) != 0 && end == CLIENT_DONE) {
+    const bool written = fflush(stdout) == 0 && ferror(stdout) == 0;
+    if (!written && end == CLIENT_DONE && !output_reader_gone()) {
         return console_fail(&console, "the output could not be written");
     }
     return end;
+}
+
+/* There are only options: what is wrong with them, else that a command is missing. */
+static enum client_exit command_missing(int argc, char *const *argv)
+{
+    const struct option *const tables[] = {verb_options()};
+    struct args args;
+    char error[ARGS_ERROR_BYTES] = "a command is missing";
+    enum status status = args_parse(&args, argc - 1, argv + 1, tables, ARRAY_COUNT(tables), error);
+    (void)status; /* `error` says it either way */
+    (void)fprintf(stderr, "payledger: %s; see payledger help\n", error);
+    return CLIENT_USAGE;
 }
 
 int main(int argc, char **argv)
@@ -97,9 +119,12 @@ int main(int argc, char **argv)
         char *topic[] = {words ? argv[begin] : NULL, words && used == 2 ? argv[begin + 1] : NULL};
         return (int)help(!words ? 0 : verb != NULL ? used : 1, topic);
     }
+    if (begin == argc) {
+        return (int)command_missing(argc, argv);
+    }
     if (verb == NULL) {
         (void)fprintf(stderr, "payledger: there is no command '%s%s%s'; see payledger help\n",
-                      begin < argc ? argv[begin] : "", begin + 1 < argc ? " " : "",
+                      argv[begin], begin + 1 < argc ? " " : "",
                       begin + 1 < argc ? argv[begin + 1] : "");
         return CLIENT_USAGE;
     }

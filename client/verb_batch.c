@@ -175,7 +175,9 @@ static void item_note(struct console *console, struct batch *batch, const struct
         uuid_format(&item->id, text);
         table_string(&batch->refusals, text);
         table_cell(&batch->refusals, member_text(data, "code"));
-        table_cell(&batch->refusals, member_text(error, "message"));
+        char message[REFUSAL_TEXT_BYTES];
+        console_refusal(console, member_text(error, "message"), data, message);
+        table_string(&batch->refusals, message);
     }
 }
 

@@ -1,9 +1,12 @@
 """The command line: its commands against a real cluster, its exit statuses, other nodes."""
 import json
 import os
+import subprocess
+import time
 import uuid
 
 from book import fresh_currency
+from cluster import slow
 from harness import case
 
 DONE, REFUSED, USAGE, UNKNOWN, UNREACHABLE = range(5)
@@ -128,6 +131,8 @@ async def arguments_are_named(run):
                          (("status", "--colour"), "--colour"),
                          (("status", "--timeout", "0"), "--timeout"),
                          (("status", "--node", "nowhere"), "nowhere"),
+                         (("--node",), "--node needs a value"),
+                         (("--json",), "a command is missing"),
                          (("account", "get", "a b"), "a b"),
                          (("account", "get", "a", "--stale", "--min-seq", "1"), "--stale"),
                          (("pay", "a", "b", "1 EUR", "--id", "7"), "--id 7"),
@@ -176,8 +181,74 @@ async def over_tls(run):
     ca = os.path.join(cluster.pki, "ca.pem")
     pay_tool(cluster, "status", "--ca", ca)
     pay_tool(cluster, "currency", "create", fresh_currency(), "2", "--tls")
-    pay_tool(cluster, "status", "--timeout", "1500", status=UNREACHABLE)
+    done = pay_tool(cluster, "status", "--timeout", "1500", status=UNREACHABLE)
+    assert "--tls" in done.stderr, done.stderr
     pay_tool(cluster, "status", "--ca", os.path.join(cluster.dir, "no.pem"), status=USAGE)
+
+
+@case()
+async def tls_where_there_is_none_is_explained(run):
+    cluster = await run.common()
+    done = pay_tool(cluster, "status", "--tls", "--timeout", "500", node=1, status=UNREACHABLE)
+    assert "without --tls" in done.stderr, done.stderr
+
+
+@case(limit_s=40)
+async def nobody_there_is_said_and_given_up(run):
+    cluster = run.cluster()  # never started
+    begin = time.monotonic()
+    done = pay_tool(cluster, "account", "get", "alice", status=UNREACHABLE)
+    assert time.monotonic() - begin < slow(6), time.monotonic() - begin
+    notice, end, tried = done.stderr.splitlines()
+    assert "no answer yet" in notice and "unreachable" in end, done.stderr
+    for node in cluster.nodes.values():
+        for line in (notice, tried):
+            assert f"127.0.0.1:{node.client_port}: connection refused" in line, done.stderr
+
+
+@case(limit_s=40)
+async def a_future_min_seq_is_a_refusal(run):
+    cluster = await run.common()
+    _, _, alice, _ = opened(cluster)
+    done = pay_tool(cluster, "account", "get", alice, "--min-seq", "999999999", "--timeout",
+                    "6500", node=1, status=REFUSED)
+    assert "read_timeout" in done.stderr and "unreachable" not in done.stderr, done.stderr
+
+
+@case()
+async def refusals_name_amounts_and_accounts(run):
+    cluster = await run.common()
+    code, bank, alice, shop = opened(cluster)
+    other = opened(cluster)
+    pay_tool(cluster, "pay", bank, alice, f"240.03 {code}")
+    for _ in range(2):
+        done = pay_tool(cluster, "pay", alice, shop, f"1000.50 {code}", status=REFUSED)
+        assert f"refused: {alice} has 240.03 {code} available, 1000.50 {code} needed (" \
+            in done.stderr, done.stderr
+    done = pay_tool(cluster, "pay", alice, other[3], f"1.00 {code}", status=REFUSED)
+    assert f"{other[3]} is in {other[0]}, not {code}" in done.stderr, done.stderr
+    done = pay_tool(cluster, "account", "get", "nobody-here", status=REFUSED)
+    assert "there is no such account: nobody-here" in done.stderr, done.stderr
+    identifier = str(uuid.uuid4())
+    done = pay_tool(cluster, "call", "payment.get", json.dumps({"id": identifier}), status=REFUSED)
+    assert f"there is no such payment: {identifier}" in done.stdout, done.stdout
+
+
+@case()
+async def a_reader_that_leaves_is_no_failure(run):
+    cluster = await run.common()
+    tool = run.binary("payledger")
+    done = subprocess.run(["sh", "-c", f'"{tool}" account list --node '
+                           f'127.0.0.1:{cluster.nodes[1].client_port}; echo "status $?" >&2'],
+                          stdout=closed_pipe(), stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr == "status 0\n", done.stderr
+
+
+def closed_pipe():
+    """The writing end of a pipe that nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    return os.fdopen(writing, "w")
 
 
 @case(limit_s=60)

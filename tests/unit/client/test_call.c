@@ -1,6 +1,7 @@
 /* Requests through real sockets to a gateway whose node is pretended. */
 #include "client/call.h"
 
+#include "base/clock.h"
 #include "tests/support/check.h"
 #include "tests/support/gateway_rig.h"
 
@@ -147,6 +148,57 @@ static void test_nobody_there(void **state)
     caller_close(NULL);
 }
 
+static void test_given_up_early_where_nobody_listens(void **state)
+{
+    (void)state;
+    struct client_options options = options_of(DEAD_PORT, DEAD_PORT + 1, 60000);
+    options.refused_ms = 200;
+    struct caller *caller = caller_of(&options);
+    struct reply reply;
+    const uint64_t begin_ms = clock_monotonic_ms(clock_system());
+    assert_int_equal(caller_call(caller, "payment.create", TEXT(PAYMENT), &reply),
+                     CALL_UNREACHABLE);
+    assert_true(clock_monotonic_ms(clock_system()) - begin_ms < 20000);
+    assert_string_equal(caller_reason(caller),
+                        "127.0.0.1:1: connection refused; 127.0.0.1:2: connection refused");
+    caller_close(caller);
+}
+
+static void test_a_long_wait_is_explained_once(void **state)
+{
+    (void)state;
+    struct client_options options = options_of(DEAD_PORT, 0, 2500);
+    char text[512] = "";
+    options.refused_ms = 2500;
+    options.notices = fmemopen(text, sizeof(text) - 1, "w");
+    assert_non_null(options.notices);
+    struct caller *caller = caller_of(&options);
+    struct reply reply;
+    assert_int_equal(caller_call(caller, "cluster.status", TEXT("{}"), &reply), CALL_UNREACHABLE);
+    assert_string_equal(text, "payledger: no answer yet: 127.0.0.1:1: connection refused; trying "
+                              "for up to 2.5 s\n");
+    caller_close(caller);
+    (void)fclose(options.notices);
+}
+
+static void test_a_state_not_reached_is_refused(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    rig_start(rig);
+    atomic_store(&rig->node.code, CODE_READ_TIMEOUT);
+    const struct client_options options = options_of(DEAD_PORT, rig->port, 700);
+    struct caller *caller = caller_of(&options);
+    struct reply reply;
+    assert_int_equal(
+        caller_call(caller, "account.get", TEXT("{\"id\":\"a\",\"min_seq\":9}"), &reply),
+        CALL_REFUSED);
+    assert_true(text_equal(reply.code, TEXT("read_timeout")));
+    assert_true(atomic_load(&rig->node.submitted) > 1);
+    caller_close(caller);
+    rig_close(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +209,9 @@ int main(void)
         cmocka_unit_test(test_unknown_stays_unknown_until_answered),
         cmocka_unit_test(test_silence_is_unknown_for_writes_only),
         cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_given_up_early_where_nobody_listens),
+        cmocka_unit_test(test_a_long_wait_is_explained_once),
+        cmocka_unit_test(test_a_state_not_reached_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
