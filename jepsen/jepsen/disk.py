@@ -105,13 +105,17 @@ class Disk:
         os.close(fd)
 
     def canaries(self):
-        """(synced is there, unsynced is gone, the direct block's text)."""
-        names = set(os.listdir(self.mountpoint))
-        direct = b""
-        with contextlib.suppress(OSError):
-            with open(os.path.join(self.mountpoint, "canary-direct"), "rb") as file:
-                direct = file.read(3)
-        return "canary-synced" in names, "canary-lost" not in names, direct.decode("latin-1")
+        """(synced is there, unsynced is gone, the direct block's text). The unsynced one's name may be
+        there: a flush of the node carries the journal along, but no data of other files."""
+        return (self._content("canary-synced") == CANARY, self._content("canary-lost") != CANARY,
+                self._content("canary-direct")[:3].decode("latin-1"))
+
+    def _content(self, name):
+        try:
+            with open(os.path.join(self.mountpoint, name), "rb") as file:
+                return file.read()
+        except OSError:
+            return b""
 
     def forget_canaries(self):
         for name in ("canary-synced", "canary-lost", "canary-direct"):
