@@ -244,6 +244,27 @@ static void guard_recv(struct raft_io *io, struct raft_message *message)
     guard->recv(io, message);
 }
 
+/*
+ * raft 0.22 answers a pre-vote with the term of the question, even where its own is higher. A
+ * candidate with the longer log then never learns of that term and is refused for ever, while the
+ * other one is refused for its log: two nodes of three that never elect a leader. A refusal carries
+ * our own term.
+ */
+static int guard_send(struct raft_io *io, struct raft_io_send *request,
+                      const struct raft_message *message, raft_io_send_cb done)
+{
+    struct guard *guard = guard_of(io);
+    const struct raft_request_vote_result *result = &message->request_vote_result;
+    raft_term term = raft_current_term(guard->raft);
+    if (message->type != RAFT_REQUEST_VOTE_RESULT || !result->pre_vote || result->vote_granted ||
+        result->term >= term) {
+        return guard->original.send(io, request, message, done);
+    }
+    struct raft_message told = *message; /* sent, or copied, before the call returns */
+    told.request_vote_result.term = term;
+    return guard->original.send(io, request, &told, done);
+}
+
 static int guard_start(struct raft_io *io, unsigned tick_ms, raft_io_tick_cb tick,
                        raft_io_recv_cb recv)
 {
@@ -308,6 +329,7 @@ void guard_install(struct guard *guard, struct raft *raft)
     raft->tracer = &guard->tracer;
     io->load = guard_load;
     io->start = guard_start;
+    io->send = guard_send;
     io->set_term = guard_set_term;
     io->set_vote = guard_set_vote;
     io->append = guard_append;

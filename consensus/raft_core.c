@@ -51,6 +51,35 @@ static void consensus_transferred(struct raft_transfer *request)
     consensus->transferring = false;
 }
 
+/*
+ * The connected peer whose log is longest; of several the next after the last one that was tried.
+ * raft's own choice may be a node that is gone: nothing is proposed meanwhile, so that node stays
+ * up to date, is chosen again at each try, and the cluster is without a leader that works.
+ */
+static uint32_t consensus_heir(struct consensus *consensus)
+{
+    const struct endpoint *endpoint = &consensus->endpoint;
+    uint32_t heir = 0;
+    uint32_t heir_place = 0;
+    raft_index longest = 0;
+    for (uint32_t i = 1; i <= endpoint->peers_count; i++) {
+        uint32_t place = (consensus->heir_place + i) % endpoint->peers_count;
+        uint32_t id = endpoint->peers[place].id;
+        raft_index match = 0;
+        if (id == endpoint->identity.node_id || !consensus_link_up(consensus, id) ||
+            raft_match_index(consensus->raft, id, &match) != 0) {
+            continue;
+        }
+        if (heir == 0 || match > longest) {
+            heir = id;
+            heir_place = place;
+            longest = match;
+        }
+    }
+    consensus->heir_place = heir == 0 ? consensus->heir_place : heir_place;
+    return heir;
+}
+
 enum status consensus_transfer(struct consensus *consensus, uint32_t peer)
 {
     assert(peer != consensus->endpoint.identity.node_id);
@@ -59,6 +88,9 @@ enum status consensus_transfer(struct consensus *consensus, uint32_t peer)
     }
     if (consensus->transferring) {
         return STATUS_AGAIN;
+    }
+    if (peer == 0 && (peer = consensus_heir(consensus)) == 0) {
+        return STATUS_NOT_FOUND;
     }
     consensus->transfer = (struct raft_transfer){.data = consensus};
     int error = raft_transfer(consensus->raft, &consensus->transfer, peer, consensus_transferred);

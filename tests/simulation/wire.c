@@ -496,6 +496,12 @@ enum status consensus_send(struct consensus *consensus, uint32_t peer, const voi
     return STATUS_OK;
 }
 
+bool consensus_link_up(const struct consensus *consensus, uint32_t peer)
+{
+    const struct process *process = consensus->io.impl;
+    return way_of(process->place, peer - 1, STREAM_LINK)->up;
+}
+
 void consensus_pause(struct consensus *consensus, bool pause)
 {
     struct process *process = consensus->io.impl;

@@ -24,6 +24,7 @@ struct fake {
     raft_io_recv_cb recv;
     uint32_t received;
     raft_index truncated;
+    struct raft_message sent;
     int done_status; /* what raft's callback was told */
     struct metrics metrics;
 };
@@ -80,6 +81,15 @@ static int fake_start(struct raft_io *io, unsigned tick_ms, raft_io_tick_cb tick
     return 0;
 }
 
+static int fake_send(struct raft_io *io, struct raft_io_send *request,
+                     const struct raft_message *message, raft_io_send_cb done)
+{
+    (void)request;
+    (void)done;
+    fake_of(io)->sent = *message;
+    return fake_of(io)->result;
+}
+
 static void raft_append_done(struct raft_io_append *request, int status)
 {
     struct fake *fake = request->data;
@@ -107,6 +117,7 @@ static struct fake *fake_open(void)
         .impl = fake,
         .data = &fake->raft,
         .start = fake_start,
+        .send = fake_send,
         .set_term = fake_set_term,
         .set_vote = fake_set_vote,
         .append = fake_append,
@@ -452,9 +463,34 @@ static void write_failures_of_the_installed_library_stop_the_node(void **state)
     }
 }
 
+/* --- what it tells others --- */
+
+static void refused_pre_vote_tells_the_higher_term(void **state)
+{
+    (void)state;
+    struct fake *fake = fake_open();
+    fake->raft.current_term = 8;
+    struct raft_io_send request;
+    struct raft_message message = {.type = RAFT_REQUEST_VOTE_RESULT, .server_id = 3};
+    message.request_vote_result = (struct raft_request_vote_result){.term = 5, .pre_vote = true};
+    assert_int_equal(fake->io.send(&fake->io, &request, &message, NULL), 0);
+    assert_int_equal(fake->sent.request_vote_result.term, 8);
+    assert_int_equal(message.request_vote_result.term, 5); /* raft's own stays as it is */
+
+    message.request_vote_result.vote_granted = true;
+    assert_int_equal(fake->io.send(&fake->io, &request, &message, NULL), 0);
+    assert_int_equal(fake->sent.request_vote_result.term, 5);
+
+    message.request_vote_result = (struct raft_request_vote_result){.term = 9, .pre_vote = true};
+    assert_int_equal(fake->io.send(&fake->io, &request, &message, NULL), 0);
+    assert_int_equal(fake->sent.request_vote_result.term, 9);
+    free(fake);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refused_pre_vote_tells_the_higher_term),
         cmocka_unit_test(every_failure_of_rafts_disk_stops_the_node),
         cmocka_unit_test(success_and_cancelling_pass_through),
         cmocka_unit_test(truncation_that_cuts_nothing_may_meet_a_snapshot),
