@@ -2,8 +2,11 @@
  * Requests to the leader and answers from it, over the peer link.
  *
  * A forwarded job sits in a slot; its ticket names slot and generation, so that a late answer of an
- * older use finds nothing. When the link breaks or the deadline passes, the outcome is unknown: the
- * leader may have proposed it. What was surely not sent is refused as no_leader.
+ * older use finds nothing. Generations begin at a random number: the leader may still hold requests
+ * of this node's life before a restart, and their answers must not find those of the new life.
+ *
+ * When the link breaks or the deadline passes, the outcome is unknown: the leader may have proposed
+ * it. What was surely not sent is refused as no_leader.
  */
 #include "node/internal.h"
 
@@ -13,7 +16,16 @@
 
 static const char *const PART = "forward";
 
-enum { SLOT_NONE = FORWARDS_MAX, PEER_OUT_BYTES = 256 * 1024 };
+enum { SLOT_NONE = FORWARDS_MAX, SLOT_BITS = 16, PEER_OUT_BYTES = 256 * 1024 };
+
+static_assert(FORWARDS_MAX <= 1 << SLOT_BITS, "a ticket has room for the slot");
+
+static const uint64_t generation_mask = UINT64_MAX >> SLOT_BITS;
+
+static uint32_t slot_of_ticket(uint64_t ticket)
+{
+    return (uint32_t)ticket & ((1U << SLOT_BITS) - 1);
+}
 
 enum status forward_open(struct node *node)
 {
@@ -22,7 +34,10 @@ enum status forward_open(struct node *node)
     if (forwards->slots == NULL) {
         return STATUS_NO_MEMORY;
     }
+    uint64_t generation = 0;
+    random_bytes(&generation, sizeof(generation));
     for (uint32_t i = 0; i < FORWARDS_MAX; i++) {
+        forwards->slots[i].generation = generation & generation_mask;
         forwards->slots[i].next_free = i + 1 < FORWARDS_MAX ? i + 1 : SLOT_NONE;
     }
     forwards->free_first = 0;
@@ -51,7 +66,7 @@ static void slot_free(struct node *node, uint32_t number)
     struct forward_slot *slot = &node->forwards.slots[number];
     assert(slot->job != NULL);
     slot->job = NULL;
-    slot->generation++;
+    slot->generation = (slot->generation + 1) & generation_mask;
     slot->next_free = node->forwards.free_first;
     node->forwards.free_first = number;
 }
@@ -132,7 +147,7 @@ void forward_send(struct node *node, struct job *job, uint32_t peer)
     }
     uint32_t number = forwards->free_first;
     struct forward_slot *slot = &forwards->slots[number];
-    job->ticket_out = (uint64_t)slot->generation << 32 | number;
+    job->ticket_out = slot->generation << SLOT_BITS | number;
     struct link_item item = {.kind = LINK_REQUEST,
                              .ticket = job->ticket_out,
                              .bytes = {(const char *)job->bytes.data, job->bytes.size}};
@@ -149,8 +164,8 @@ void forward_send(struct node *node, struct job *job, uint32_t peer)
 
 void forward_on_answer(struct node *node, uint32_t peer, const struct link_item *item)
 {
-    uint32_t number = (uint32_t)item->ticket;
-    uint32_t generation = (uint32_t)(item->ticket >> 32);
+    uint32_t number = slot_of_ticket(item->ticket);
+    uint64_t generation = item->ticket >> SLOT_BITS;
     if (number >= FORWARDS_MAX) {
         log_warn(PART, "node %u answered a ticket that does not exist", peer);
         return;
@@ -179,7 +194,7 @@ void forward_link_down(struct node *node, uint32_t peer)
     while (item != &node->forwards.deadlines) {
         struct list *next = item->next;
         struct job *job = CONTAINER_OF(item, struct job, deadline_node);
-        uint32_t number = (uint32_t)job->ticket_out;
+        uint32_t number = slot_of_ticket(job->ticket_out);
         if (node->forwards.slots[number].peer == peer) {
             slot_free(node, number);
             forward_end(node, job, CODE_UNKNOWN);
@@ -196,7 +211,7 @@ void forward_tick(struct node *node, uint64_t now_ns)
         if (job->deadline_ns > now_ns) {
             return;
         }
-        slot_free(node, (uint32_t)job->ticket_out);
+        slot_free(node, slot_of_ticket(job->ticket_out));
         forward_end(node, job, CODE_UNKNOWN);
     }
 }

@@ -14,6 +14,7 @@
 #ifndef NODE_INTERNAL_H
 #define NODE_INTERNAL_H
 
+#include "base/address.h"
 #include "base/queue.h"
 #include "consensus/consensus.h"
 #include "node/config.h"
@@ -36,7 +37,7 @@ static_assert((int)ENTRIES_WINDOW <= (int)ENTRIES_IN_FLIGHT_MAX,
 /* A request that was forwarded to the leader and has no answer yet. */
 struct forward_slot {
     struct job *job; /* NULL: free */
-    uint32_t generation;
+    uint64_t generation; /* of its present use; kept when it is free */
     uint32_t next_free;
     uint32_t peer;
 };
@@ -55,7 +56,7 @@ struct peer_state {
     int64_t clock_offset_ns; /* its clock - ours, for people */
     int64_t wall_offset_ns;  /* its clock - our monotonic one, which nobody sets */
     struct link_status status;
-    char client_address[HOST_BYTES_MAX + 8];
+    char client_address[ADDRESS_TEXT_BYTES];
     struct buffer out; /* items for it, not yet handed to the link */
 };
 
@@ -117,6 +118,8 @@ struct node {
     struct peer_state peers[NODES_MAX];
     uint32_t peers_count; /* without this node */
     uint64_t gossip_at_ns;
+    uint64_t leaderless_since_ns; /* 0: there is a leader */
+    uint64_t leaderless_at_ns;    /* when that is in the log next */
     uint64_t disk_at_ns;
     bool disk_short; /* as of then; admission's copy knows of the map too */
     struct divergence divergence;

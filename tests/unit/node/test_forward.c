@@ -57,12 +57,32 @@ static void answers_that_belong_to_nobody_are_dropped(void **state)
     forward_on_answer(&rig->node, 2, &answer);
     answer.ticket = item.ticket + ((uint64_t)1 << 32); /* another use of the slot */
     forward_on_answer(&rig->node, 2, &answer);
-    answer.ticket = UINT32_MAX; /* no slot at all */
+    answer.ticket = item.ticket ^ (uint64_t)1 << 63;
     forward_on_answer(&rig->node, 2, &answer);
     assert_false(node_rig_answered(rig, call));
     answer.ticket = item.ticket;
     forward_on_answer(&rig->node, 2, &answer);
     expect_code(rig, call, CODE_OK);
+}
+
+static void tickets_of_a_life_before_mean_nothing(void **state)
+{
+    struct node_rig *rig = *state;
+    struct link_item before;
+    struct call *lost = submit(rig, &before);
+    forward_link_down(&rig->node, 2);
+    expect_code(rig, lost, CODE_UNKNOWN);
+    forward_close(&rig->node); /* the process ends, and starts anew with empty slots */
+    check_ok(forward_open(&rig->node));
+    struct link_item now;
+    struct call *call = submit(rig, &now);
+    assert_int_equal((uint16_t)now.ticket, (uint16_t)before.ticket);
+    assert_true(now.ticket != before.ticket);
+    const struct link_item late = {.kind = LINK_ANSWER, .ticket = before.ticket, .code = CODE_OK};
+    forward_on_answer(&rig->node, 2, &late);
+    assert_false(node_rig_answered(rig, call));
+    forward_link_down(&rig->node, 2);
+    expect_code(rig, call, CODE_UNKNOWN);
 }
 
 static void past_its_deadline_the_outcome_is_unknown(void **state)
@@ -78,7 +98,7 @@ static void past_its_deadline_the_outcome_is_unknown(void **state)
     /* Its slot has another job now, which the late answer must not end. */
     struct link_item next;
     struct call *other = submit(rig, &next);
-    assert_int_equal((uint32_t)next.ticket, (uint32_t)item.ticket);
+    assert_int_equal((uint16_t)next.ticket, (uint16_t)item.ticket);
     const struct link_item late = {.kind = LINK_ANSWER, .ticket = item.ticket, .code = CODE_OK};
     forward_on_answer(&rig->node, 2, &late);
     assert_false(node_rig_answered(rig, other));
@@ -201,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_answer_of_the_ticket_is_the_clients),
         TEST(answers_that_belong_to_nobody_are_dropped),
+        TEST(tickets_of_a_life_before_mean_nothing),
         TEST(past_its_deadline_the_outcome_is_unknown),
         TEST(a_broken_link_ends_what_was_sent_over_it_alone),
         TEST(nothing_is_queued_for_a_link_that_is_down),
