@@ -114,7 +114,7 @@ static int head_append(struct http *http, struct span *span, const char *at, siz
     assert(span->start + span->size == http->head.size);
     write_bytes(&http->head, at, size);
     if (http->head.failed) {
-        return http_refuse(http, 431);
+        return http_refuse(http, 400);
     }
     span->size += size;
     return 0;
@@ -183,7 +183,7 @@ static int header_begin(struct http *http)
     /* A further line of a list: move the earlier ones to the end, so that they are one text. */
     const struct span before = *span;
     if (!buffer_reserve(&http->head, before.size + 1)) {
-        return http_refuse(http, 431);
+        return http_refuse(http, 400);
     }
     *span = (struct span){.start = http->head.size, .size = before.size + 1, .present = true};
     memcpy(http->head.data + http->head.size, http->head.data + before.start, before.size);
@@ -372,7 +372,7 @@ enum status http_feed(struct http *http, const uint8_t *data, size_t size, size_
             part = HTTP_HEAD_BYTES_MAX - http->head_bytes;
         }
         if (part == 0) {
-            http->error_status = 431;
+            http->error_status = 400;
             return STATUS_PROTOCOL;
         }
         const bool headed = http->headed;
@@ -387,8 +387,7 @@ enum status http_feed(struct http *http, const uint8_t *data, size_t size, size_
             return STATUS_OK;
         }
         if (HTTP_PARSER_ERRNO(&http->parser) != HPE_OK || used != part) {
-            const bool overflow = HTTP_PARSER_ERRNO(&http->parser) == HPE_HEADER_OVERFLOW;
-            http_refuse(http, overflow ? 431 : 400);
+            http_refuse(http, 400);
             return STATUS_PROTOCOL;
         }
     }

@@ -47,14 +47,14 @@ void http_close(struct http *http);
  * STATUS_OK: a message is complete (http_message), the rest belongs to what follows it.
  * STATUS_AGAIN: all bytes were used, more are needed.
  * STATUS_PROTOCOL: http_error_status says how to answer; the connection must end then.
- * A head is at most HTTP_HEAD_BYTES_MAX (431), a body at most MESSAGE_BYTES_MAX (413).
+ * A head is at most HTTP_HEAD_BYTES_MAX (400), a body at most MESSAGE_BYTES_MAX (413).
  */
 enum status MUST_CHECK http_feed(struct http *http, const uint8_t *data, size_t size,
                                  size_t *taken);
 
 /* The message that http_feed completed. */
 const struct http_message *http_message(const struct http *http);
-/* 400, 413 or 431, after STATUS_PROTOCOL. */
+/* 400 or 413, after STATUS_PROTOCOL. */
 uint16_t http_error_status(const struct http *http);
 /* True once per request whose body the client holds back until it sees "100 Continue". */
 bool http_wants_continue(struct http *http);

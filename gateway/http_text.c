@@ -96,7 +96,6 @@ static const char *reason_phrase(uint16_t status)
         {413, "Content Too Large"},
         {415, "Unsupported Media Type"},
         {426, "Upgrade Required"},
-        {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
         {503, "Service Unavailable"},
     };

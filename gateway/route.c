@@ -55,8 +55,7 @@ static enum route_action route_upgrade(struct session *session, const struct htt
     const uint16_t status = websocket_check_request(request);
     if (status != 101) {
         return answer(session, status,
-                      status == 426 ? "this is a WebSocket, version 13; or POST a request\n"
-                                    : "not a WebSocket handshake that we know\n");
+                      "this is a WebSocket, version 13, for payledger.v1; or POST a request\n");
     }
     if (atomic_load(&session->worker->draining)) {
         return answer(session, 503, "the node is stopping\n");

@@ -47,11 +47,8 @@ static void key_make(char key[WEBSOCKET_KEY_BYTES])
 uint16_t websocket_check_request(const struct http_message *request)
 {
     assert(request->method.data != NULL);
-    if (!http_list_has(request->upgrade, "websocket")) {
-        return 426;
-    }
-    if (!request->version_1_1 || !http_list_has(request->connection, "upgrade") ||
-        request->body.size > 0) {
+    if (!http_list_has(request->upgrade, "websocket") || !request->version_1_1 ||
+        !http_list_has(request->connection, "upgrade") || request->body.size > 0) {
         return 400;
     }
     if (!http_text_equal(request->websocket_version, "13")) {

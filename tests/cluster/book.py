@@ -226,6 +226,7 @@ class Pulse:
         self.latencies = []  # (when it began, seconds)
         self.errors = []
         self.task = None
+        self.stopping = False
 
     async def __aenter__(self):
         self.client = await Client.open(self.cluster.url(self.node), self.cluster.ssl_context())
@@ -238,13 +239,13 @@ class Pulse:
             if len(self.latencies) >= self.COUNT_MIN:
                 break
             await asyncio.sleep(0.1)
-        self.task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self.task
+        # A flag, not cancel(): wait_for of this Python may swallow that at the wrong moment.
+        self.stopping = True
+        await self.task
         await self.client.close()
 
     async def _beat(self):
-        while True:
+        while not self.stopping:
             begin = time.monotonic()
             try:
                 await self.client.call("payment.create", payment(self.debit, self.credit, 1))

@@ -32,7 +32,7 @@ async def routes(run):
     status, fields, text = ask(cluster, "GET", "/")
     assert fields["Content-Type"].startswith("text/html") and b"payledger" in text.lower(), fields
     status, fields, _ = ask(cluster, "GET", "/v1")
-    assert status in (400, 405, 426), f"GET /v1 without an upgrade: {status}"
+    assert status == 400, f"GET /v1 without an upgrade: {status}"
 
 
 @case()
@@ -154,8 +154,8 @@ async def bad_heads(run):
             (start + b"Content-Length : %d\r\n\r\n" % len(BODY) + body, (400, None)),
             (start + length + b"Transfer-Encoding : chunked\r\n\r\n" + body, (400, None)),
             (b"GET / HTTP/1.1\r\nHost: x\r\nBad Name: y\r\n\r\n", (400, None)),
-            (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 9000 + b"\r\n\r\n", (400, 431)),
-            (b"GET /" + b"y" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", (400, 431))):
+            (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 9000 + b"\r\n\r\n", (400,)),
+            (b"GET /" + b"y" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", (400,))):
         got = await answer_to(cluster, data)
         if got not in wanted:
             problems.append(f"{data[:90]!r}: {got}, wanted {wanted}")

@@ -382,7 +382,7 @@ static void test_broken_http_ends_with_its_status(void **state)
     struct peer peer;
     memset(long_head, 'x', sizeof long_head - 1);
     memcpy(long_head, "GET / HTTP/1.1\r\nX: ", 19);
-    assert_int_equal(request_once(rig, long_head), 431);
+    assert_int_equal(request_once(rig, long_head), 400);
     assert_int_equal(request_once(rig, "\x16\x03\x01\x02\x05\x01\x01\xfc\x03\x03 \r\n\r\n"), 400);
     assert_int_equal(request_once(rig, "POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n"
                                        "Transfer-Encoding: chunked\r\n\r\n"),

@@ -381,7 +381,7 @@ static void test_checks_the_upgrade_request(void **state)
 
     request = good_request();
     request.upgrade = (struct text){0};
-    assert_int_equal(websocket_check_request(&request), 426);
+    assert_int_equal(websocket_check_request(&request), 400);
     request = good_request();
     request.websocket_version = TEXT("8");
     assert_int_equal(websocket_check_request(&request), 426);
