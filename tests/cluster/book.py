@@ -1,7 +1,6 @@
 """What the tests of money share: fresh currencies and accounts, streams of payments, and the checks
 that every run ends with."""
 import asyncio
-import contextlib
 import itertools
 import random
 import time
