@@ -89,6 +89,7 @@ enum {
     SHUTDOWN_TRANSFER_MS = 1500,
     STATUS_PERIOD_MS = 100,    /* how often nodes tell each other their state */
     PEER_SILENT_MS = 1000,     /* without news for so long a peer is unreachable */
+    LEADERLESS_LOG_MS = 10000, /* a cluster that stands still says so as often in its log */
     CLOCK_OFFSET_MS_MAX = 500, /* a leader further from the median resigns */
 
     /* --- the log ----------------------------------------------------------------------------- */

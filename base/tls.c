@@ -387,6 +387,13 @@ static uint32_t node_of_certificate(const X509 *certificate)
     return twice ? 0 : found;
 }
 
+uint32_t tls_context_node(const struct tls_context *context)
+{
+    assert(context != NULL);
+    const X509 *own = SSL_CTX_get0_certificate(context->ssl);
+    return own == NULL ? 0 : node_of_certificate(own);
+}
+
 /*
  * For a server SSL_do_handshake succeeds only after it has verified the client's certificate and
  * signature. A TLS 1.3 client is done one step earlier: whether it was accepted it learns from what

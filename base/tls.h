@@ -31,6 +31,8 @@ enum status MUST_CHECK tls_context_open(struct tls_context **context,
                                         const struct tls_options *options, char *error,
                                         size_t error_size);
 void tls_context_close(struct tls_context *context);
+/* The n of "urn:payledger:node:n" in the own certificate; 0 where there is none, or two. */
+uint32_t tls_context_node(const struct tls_context *context);
 
 /*
  * host: the name or address a client wants verified, and sends as SNI; NULL otherwise (not with

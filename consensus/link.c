@@ -26,8 +26,11 @@ static void link_stream_closed(struct stream *stream, void *data, enum status st
     struct link *link = data;
     struct links *links = link->links;
     assert(link->stream == stream);
-    log_info("peer", "link to node %u is down: %s", link->peer->id,
-             links->closing ? "closing" : status_text(status));
+    /* What this side closed for a reason of its own has a status, and no error of the stream. */
+    const bool broke = status == STATUS_NETWORK || status == STATUS_TLS || status == STATUS_CLOSED;
+    log_info("peer", "link to node %u is down: %s%s%s", link->peer->id,
+             links->closing ? "closing" : status_text(status), !links->closing && broke ? ": " : "",
+             !links->closing && broke ? stream_error(stream) : "");
     link->stream = NULL;
     if (!links->closing) {
         link_dial(link, PEER_RETRY_MS);

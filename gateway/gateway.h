@@ -6,6 +6,7 @@
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/metrics.h"
@@ -60,7 +61,7 @@ struct cluster_node {
     struct digest digest;
     bool reachable;                          /* heard of within PEER_SILENT_MS (itself: always) */
     int64_t clock_offset_ns;                 /* against this node's clock; 0 for itself */
-    char client_address[HOST_BYTES_MAX + 8]; /* "127.0.0.1:2346" */
+    char client_address[ADDRESS_TEXT_BYTES]; /* "127.0.0.1:2346" */
     uint64_t counters[METRIC_COUNT];
 };
 

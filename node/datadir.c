@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct note_kind note_identity = {"identity", "paylIDEN"};
@@ -262,12 +263,38 @@ static enum status peers_read(struct datadir *dir)
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
+/*
+ * Format made both directories before the identity: one that is missing took raft's votes or the
+ * accounts with it, and must not silently begin anew.
+ */
+static enum status part_check(const char *path, const char *what, char *error, size_t error_size)
+{
+    struct stat entry;
+    if (stat(path, &entry) != 0 && errno != ENOENT && errno != ENOTDIR) {
+        return fail(STATUS_IO, error, error_size, "%s: %s", path, strerror(errno));
+    }
+    if (stat(path, &entry) != 0 || !S_ISDIR(entry.st_mode)) {
+        return fail(
+            STATUS_FOREIGN, error, error_size,
+            "%s: is missing or no directory: %s is lost; a node that lost its data must not "
+            "come back under its old number",
+            path, what);
+    }
+    return STATUS_OK;
+}
+
 static enum status datadir_check(struct datadir *dir, const struct config *config, char *error,
                                  size_t error_size)
 {
     enum status status = identity_check(dir->fd, config, &dir->identity, error, error_size);
     if (status == STATUS_OK) {
         status = directory_lock(dir->fd, config->data, &dir->lock_fd, error, error_size);
+    }
+    if (status == STATUS_OK) {
+        status = part_check(dir->raft_path, "raft's log", error, error_size);
+    }
+    if (status == STATUS_OK) {
+        status = part_check(dir->ledger_path, "the ledger", error, error_size);
     }
     if (status != STATUS_OK) {
         return status;

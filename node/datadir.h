@@ -34,8 +34,8 @@ enum status MUST_CHECK datadir_format(const struct config *config, char *error, 
 
 /*
  * Locks and checks it. STATUS_LOCKED: another process runs on it (the error names it).
- * STATUS_FOREIGN: absent, empty, damaged, or of another cluster or node. STATUS_IO,
- * STATUS_NO_MEMORY.
+ * STATUS_FOREIGN: absent, empty, damaged, without raft/ or ledger/, or of another cluster or node.
+ * STATUS_IO, STATUS_NO_MEMORY.
  */
 enum status MUST_CHECK datadir_open(struct datadir **dir, const struct config *config, char *error,
                                     size_t error_size);

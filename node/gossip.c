@@ -5,6 +5,7 @@
  */
 #include "node/internal.h"
 
+#include "base/address.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -19,17 +20,18 @@ enum {
     DISK_PERIOD_MS = 1000
 };
 
+#define LEADERLESS_LOG_NS ((uint64_t)LEADERLESS_LOG_MS * 1000000)
+
 static bool peer_reachable(const struct peer_state *peer, uint64_t now_ns)
 {
     return peer->link_up && peer->heard_at_ns != 0 &&
            now_ns - peer->heard_at_ns < (uint64_t)PEER_SILENT_MS * 1000000;
 }
 
-static void own_client_address(const struct node *node, char *text, size_t size)
+static void own_client_address(const struct node *node, char text[ADDRESS_TEXT_BYTES])
 {
     const struct config_node *self = config_self(node->config);
-    bool six = strchr(self->client_host, ':') != NULL;
-    (void)snprintf(text, size, six ? "[%s]:%u" : "%s:%u", self->client_host, self->client_port);
+    address_format(self->client_host, self->client_port, text);
 }
 
 /* ---- telling ------------------------------------------------------------------------------- */
@@ -37,8 +39,8 @@ static void own_client_address(const struct node *node, char *text, size_t size)
 static void status_send(struct node *node, uint64_t now_ns)
 {
     struct position position = ledger_thread_position(node->ledger_thread);
-    char address[HOST_BYTES_MAX + 8];
-    own_client_address(node, address, sizeof(address));
+    char address[ADDRESS_TEXT_BYTES];
+    own_client_address(node, address);
     struct link_item item = {.kind = LINK_STATUS};
     struct link_status *status = &item.status;
     status->role = (uint8_t)node->role;
@@ -71,8 +73,8 @@ void gossip_on_status(struct node *node, uint32_t id, const struct link_status *
     assert(size < sizeof(peer->client_address));
     if (size > 0) {
         memcpy(peer->client_address, status->client_address.data, size);
+        peer->client_address[size] = '\0';
     }
-    peer->client_address[size] = '\0';
     peer->status.client_address = text_of(peer->client_address);
 }
 
@@ -90,7 +92,7 @@ static void node_fill_self(struct node *node, struct cluster_node *out)
     out->role = node->role == ROLE_LEADER      ? "leader"
                 : node->role == ROLE_CANDIDATE ? "candidate"
                                                : "follower";
-    own_client_address(node, out->client_address, sizeof(out->client_address));
+    own_client_address(node, out->client_address);
     for (uint32_t i = 0; i < METRIC_COUNT; i++) {
         out->counters[i] = metric_get(&node->metrics, (enum metric)i);
     }
@@ -238,6 +240,48 @@ static bool map_is_short(struct node *node)
     return ledger_room(node->ledger) < reserve;
 }
 
+/* "2, 3": the peers that are not heard of; "" where all are. */
+static void silent_peers(const struct node *node, uint64_t now_ns, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (uint32_t i = 0; i < node->peers_count; i++) {
+        if (!peer_reachable(&node->peers[i], now_ns) && used < size) {
+            int added =
+                snprintf(text + used, size - used, "%s%u", used > 0 ? ", " : "", node->peers[i].id);
+            used += added > 0 ? (size_t)added : 0;
+        }
+    }
+}
+
+/* A cluster that can not elect stands still: its log must say so, and who is missing. */
+static void leader_watch(struct node *node, uint64_t now_ns)
+{
+    if (node->leader != 0 || node->stop != STOP_NO) {
+        if (node->leaderless_at_ns > node->leaderless_since_ns + LEADERLESS_LOG_NS) {
+            log_info(PART, "node %u leads, after %llu s without a leader", node->leader,
+                     (unsigned long long)((now_ns - node->leaderless_since_ns) / 1000000000));
+        }
+        node->leaderless_since_ns = 0;
+        node->leaderless_at_ns = 0;
+        return;
+    }
+    if (node->leaderless_since_ns == 0) {
+        node->leaderless_since_ns = now_ns;
+        node->leaderless_at_ns = now_ns + LEADERLESS_LOG_NS;
+        return;
+    }
+    if (now_ns < node->leaderless_at_ns) {
+        return;
+    }
+    char silent[8 * NODES_MAX];
+    silent_peers(node, now_ns, silent, sizeof(silent));
+    log_warn(PART, "no leader for %llu s: %s%s",
+             (unsigned long long)((now_ns - node->leaderless_since_ns) / 1000000000),
+             silent[0] != '\0' ? "unreachable peers: " : "all peers are reachable", silent);
+    node->leaderless_at_ns = now_ns + LEADERLESS_LOG_NS;
+}
+
 static bool disk_is_short(struct node *node, uint64_t now_ns)
 {
     if (now_ns >= node->disk_at_ns) {
@@ -293,6 +337,7 @@ void gossip_tick(struct node *node, uint64_t now_ns)
     node->gossip_at_ns = now_ns + (uint64_t)STATUS_PERIOD_MS * 1000000;
     status_send(node, now_ns);
     clock_check(node, now_ns);
+    leader_watch(node, now_ns);
     snapshots_hold(node, now_ns);
     gossip_refresh(node);
     storage_check(node, now_ns);

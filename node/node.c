@@ -6,6 +6,7 @@
  */
 #include "node/node.h"
 
+#include "node/credentials.h"
 #include "node/fault.h"
 #include "node/internal.h"
 
@@ -254,6 +255,7 @@ static enum exit_status exit_of(enum status status)
     switch ((int)status) {
     case STATUS_CORRUPT:
     case STATUS_FOREIGN:
+    case STATUS_NOT_FOUND:
         return EXIT_DATA;
     case STATUS_NETWORK:
     case STATUS_TLS:
@@ -421,6 +423,10 @@ enum exit_status node_run(const struct config *config, char **argv)
     if (status != STATUS_OK) {
         log_error(PART, "%s", error);
         return status == STATUS_IO ? EXIT_DISK : EXIT_DATA;
+    }
+    if (!credentials_check(config)) {
+        datadir_close(node.dir);
+        return EXIT_CONFIG;
     }
     loop_start(&node);
     enum exit_status exit_status = node_start_and_run(&node);

@@ -4,6 +4,7 @@
  */
 #include "node/internal.h"
 
+#include "base/address.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -24,6 +25,9 @@ enum status node_prepare(struct node *node, const struct config *config, const s
         if (config->nodes[i].id != node->id) {
             struct peer_state *peer = &node->peers[node->peers_count++];
             peer->id = config->nodes[i].id;
+            /* Until it tells its own. */
+            address_format(config->nodes[i].client_host, config->nodes[i].client_port,
+                           peer->client_address);
             buffer_init(&peer->out, LINK_FRAME_BYTES_MAX);
         }
     }

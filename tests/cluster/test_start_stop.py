@@ -81,6 +81,44 @@ async def start_refuses_damaged_identity(run):
     check_status(cluster.daemon("start", "--config", cluster.config, "--node", "1"), DATA)
 
 
+def damage(path, name):
+    """Overwrites the middle of every file in a folder whose name begins so; says how many."""
+    count = 0
+    for file_name in os.listdir(path):
+        if file_name.startswith(name):
+            with open(os.path.join(path, file_name), "r+b") as file:
+                size = os.fstat(file.fileno()).st_size
+                file.write(b"\xa5" * min(size, 4096))
+            count += 1
+    return count
+
+
+@case(60)
+async def lost_and_damaged_parts_are_65(run):
+    """A node whose log or ledger is gone or unreadable says what, and is not started again."""
+    cluster = await run.started()
+    client = await run.client(cluster, 1)
+    await Book.make(client)
+    status, _ = await cluster.terminate(1, 8)
+    assert status == 0, status
+    whole = cluster.data_dir(1) + ".whole"
+    os.rename(cluster.data_dir(1), whole)
+    for part, change, words in (
+            ("raft", shutil.rmtree, ("/raft", "missing")),
+            ("ledger", shutil.rmtree, ("/ledger", "missing")),
+            ("raft", lambda path: [os.unlink(os.path.join(path, name))
+                                   for name in os.listdir(path)], ("/raft",)),
+            ("raft", lambda path: damage(path, "metadata"), ("/raft",)),
+            ("raft", lambda path: damage(path, "0"), ("/raft",)),
+            ("ledger", lambda path: damage(path, "data.mdb"), ("/ledger",))):
+        shutil.copytree(whole, cluster.data_dir(1))
+        change(os.path.join(cluster.data_dir(1), part))
+        done = cluster.daemon("start", "--config", cluster.config, "--node", "1", timeout_s=10)
+        check_status(done, DATA, *words)
+        run.note(done.stderr.strip().splitlines()[-1])
+        shutil.rmtree(cluster.data_dir(1))
+
+
 @case(40)
 async def wiped_node_does_not_start(run):
     cluster = await run.started()
@@ -184,6 +222,49 @@ async def missing_keys_and_files_are_78(run):
     check_status(cluster.daemon("start", "--config", path, "--node", "1"), CONFIG, "gone1.pem")
     cluster.write_config(good.replace("pki/node{id}.key", "pki/node2.key"), path)
     check_status(cluster.daemon("start", "--config", path, "--node", "1"), CONFIG, "node2.key")
+
+
+@case()
+async def another_nodes_certificate_is_78(run):
+    cluster = run.cluster()
+    cluster.format()
+    text = cluster.config_text().replace("pki/node{id}.", "pki/node2.")
+    path = cluster.write_config(text, os.path.join(cluster.dir, "other.conf"))
+    check_status(cluster.daemon("start", "--config", path, "--node", "1"), CONFIG, "node2.pem",
+                 "certificate of node 2", "this is node 1")
+
+
+@case(40)
+async def an_open_private_key_is_warned_of(run):
+    cluster = run.cluster()
+    cluster.format()
+    os.chmod(os.path.join(cluster.pki, "node1.key"), 0o640)
+    cluster.start()
+    await cluster.wait_leader()
+    assert "node1.key: the private key is open to group or others" in cluster.log_text(1)
+    assert "private key" not in cluster.log_text(2)
+
+
+@case(60)
+async def without_a_majority_the_log_says_who_is_missing(run):
+    cluster = await run.started()
+    rest = await cluster.leader()
+    gone = [number for number in cluster.nodes if number != rest]
+    cluster.kill(*gone)
+
+    async def said():
+        names = ", ".join(str(number) for number in gone)
+        return re.search(rf"warn.* no leader for \d+ s: unreachable peers: {names}\n",
+                         cluster.log_text(rest))
+    await wait_until("the log to name them", 20, said)
+    rows = {row["id"]: row for row in (await cluster.status(rest))["nodes"]}
+    for number in gone:
+        assert rows[number]["client"] == f"127.0.0.1:{cluster.nodes[number].client_port}", rows
+    cluster.start(*gone)
+
+    async def over():
+        return "without a leader" in cluster.log_text(rest)
+    await wait_until("the log to say that a node leads", 20, over)
 
 
 @case()

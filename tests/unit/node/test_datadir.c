@@ -1,6 +1,7 @@
 #include "node/datadir.h"
 #include "node/directory.h"
 
+#include "base/check.h"
 #include "tests/support/check.h"
 
 #include <fcntl.h>
@@ -66,6 +67,33 @@ static enum status open_dir(struct fixture *fixture, struct datadir **dir)
 static void path_in(const struct fixture *fixture, const char *name, char path[1200])
 {
     (void)snprintf(path, 1200, "%s/%s", fixture->config.data, name);
+}
+
+/* Set aside, or a file in its place: what was in it is lost. */
+static void test_lost_parts_are_refused_by_name(void **state)
+{
+    static const char *const parts[] = {"raft", "ledger"};
+    struct fixture *fixture = *state;
+    check_ok(format(fixture));
+    struct datadir *dir = NULL;
+    for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
+        char path[1200];
+        char aside[1200];
+        path_in(fixture, parts[i], path);
+        path_in(fixture, "aside", aside);
+        assert_int_equal(rename(path, aside), 0);
+        assert_int_equal(open_dir(fixture, &dir), STATUS_FOREIGN);
+        assert_non_null(strstr(fixture->error, path));
+        assert_non_null(strstr(fixture->error, "missing"));
+        int fd = open(path, O_CREAT | O_WRONLY, 0600);
+        assert_true(fd >= 0);
+        assert_int_equal(close(fd), 0);
+        assert_int_equal(open_dir(fixture, &dir), STATUS_FOREIGN);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(rename(aside, path), 0);
+    }
+    check_ok(open_dir(fixture, &dir));
+    datadir_close(dir);
 }
 
 static void test_formatted_directory_opens_again(void **state)
@@ -341,6 +369,7 @@ static void test_notes_survive(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_lost_parts_are_refused_by_name, setup, teardown),
         cmocka_unit_test_setup_teardown(test_formatted_directory_opens_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_format_never_overwrites, setup, teardown),
         cmocka_unit_test_setup_teardown(test_each_format_is_another_incarnation, setup, teardown),

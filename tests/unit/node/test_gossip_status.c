@@ -47,6 +47,7 @@ static void silent_peers_are_not_reachable(void **state)
     hear(rig);
     assert_false(look(rig, 3)->reachable); /* never heard of */
     assert_string_equal(look(rig, 3)->role, "unknown");
+    assert_string_equal(look(rig, 3)->client_address, "localhost:3"); /* as cluster.conf says */
     rig->now_ns += (uint64_t)PEER_SILENT_MS * 1000000 - 1;
     assert_true(look(rig, 2)->reachable);
     rig->now_ns += 1;
