@@ -362,7 +362,14 @@ class Cluster:
                 node.clock.close()
         if self.network:
             self.network.close()
+        self._keep_program()
         shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def _keep_program(self):
+        """Beside a core file, the program that left it."""
+        if any(name.startswith("core") for node in self.nodes
+               for name in os.listdir(node.log_directory)):
+            shutil.copy2(os.path.join(self.build, "payledgerd"), self.store)
 
 
 def _limits():

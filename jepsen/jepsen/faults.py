@@ -465,7 +465,8 @@ class BitFlip(Fault):
         await self.cluster.gone(node)
         self.copy = node.data + ".copy"
         await _copy(node.data, self.copy)
-        files = flips.kinds_of_files(node.data)[self.plan]
+        files = [path for path in flips.kinds_of_files(node.data)[self.plan]
+                 if flips.holds_something(path)]
         self.flips = []
         if files:
             self.flips = await asyncio.to_thread(flips.flip, self.rng, self.rng.choice(files),

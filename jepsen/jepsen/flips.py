@@ -44,24 +44,32 @@ def kinds_of_files(directory):
     return found
 
 
+def holds_something(path):
+    """Whether a file is more than space that was set aside."""
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            if block.strip(b"\0"):
+                return True
+    return False
+
+
 def flip(rng, path, count):
     """Flips `count` bits at places that hold something; returns the Flips."""
-    size = os.path.getsize(path)
     flips = []
     with open(path, "r+b") as file:
+        size = len(file.read().rstrip(b"\0"))  # behind it there is only space set aside
         for _ in range(200 * count):
             if len(flips) == count or size == 0:
                 break
             offset = rng.randrange(size)
             file.seek(offset)
-            # Zeroes are mostly space that nobody reads.
-            around = file.read(1)
-            if around in (b"", b"\0"):
-                continue
-            after = around[0] ^ (1 << rng.randrange(8))
+            before = file.read(1)[0]
+            if before == 0:
+                continue  # mostly space that nobody reads
+            after = before ^ (1 << rng.randrange(8))
             file.seek(offset)
             file.write(bytes([after]))
-            flips.append(Flip(path, offset, around[0], after))
+            flips.append(Flip(path, offset, before, after))
         file.flush()
         os.fsync(file.fileno())
     return flips

@@ -38,14 +38,17 @@ class Options:
         self.seed = seed
         self.build = os.path.abspath(build)
         self.mutant = mutant
-        self.name = name or "-".join([workload, "+".join(self.faults) or "none"]
+        self.name = name or "-".join([workload, self.faults_named("+")]
                                      + ([mutant.name] if mutant else []))
         self.verbose = verbose
+
+    def faults_named(self, between):
+        return "all" if set(self.faults) == set(PLANS) else between.join(self.faults) or "none"
 
     def command(self):
         parts = ["jepsen/run", "test", "-w", self.workload]
         if self.faults:
-            parts += ["-n", ",".join(self.faults)]
+            parts += ["-n", self.faults_named(",")]
         if self.mutant:
             parts += ["--mutant", self.mutant.name]
         return " ".join(parts + ["--nodes", str(self.nodes), "--time", f"{self.time_s:g}", "--rate",
