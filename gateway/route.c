@@ -191,6 +191,11 @@ enum route_action route(struct session *session, const struct http_message *requ
         }
         return not_allowed(session, "GET, POST");
     }
+    /* Someone who means to pay must not take the page for an answer. */
+    if (http_list_has(request->upgrade, "websocket") &&
+        http_list_has(request->connection, "upgrade")) {
+        return answer(session, 404, "there is no WebSocket here: it is at /v1\n");
+    }
     if (text_equal(path, TEXT("/metrics"))) {
         return look ? route_metrics(session) : not_allowed(session, "GET, HEAD");
     }

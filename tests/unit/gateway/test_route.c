@@ -80,6 +80,9 @@ static void test_paths_and_methods(void **state)
     check_contains(request_once(rig, "PUT /livez" END, 405), "Allow: GET, HEAD\r\n");
     check_contains(request_once(rig, "OPTIONS /v1" END, 405), "Allow: GET, POST\r\n");
     check_contains(request_once(rig, "GET /v1" END, 400), "WebSocket");
+    check_contains(request_once(rig, "GET / HTTP/1.1\r\nHost: a\r\n" UPGRADE "\r\n", 404), "/v1");
+    check_contains(request_once(rig, "GET /metrics HTTP/1.1\r\nHost: a\r\n" UPGRADE "\r\n", 404),
+                   "");
     rig_close(rig);
 }
 
