@@ -3,12 +3,14 @@ import asyncio
 import os
 import re
 import shutil
+import signal
 import socket
+import subprocess
 
 from book import Book, Stream, check_stream, posted
 from client import payment
-from cluster import slow, wait_until
-from harness import case
+from cluster import free_ports, slow, wait_until
+from harness import TREE, case
 
 USAGE, DATA, DISK, CONFIG = 64, 65, 74, 78
 
@@ -348,3 +350,111 @@ async def a_port_in_use_is_a_clear_error(run):
             done = cluster.daemon("start", "--config", cluster.config, "--node", "1", timeout_s=10)
         check_status(done, CONFIG)
         assert str(port) in done.stderr, done.stderr
+
+
+class Script:
+    """scripts/cluster on a directory of its own, with ports that are free just now."""
+
+    def __init__(self, run, path):
+        self.run = run
+        self.dir = path
+        self.ports = None
+        while self.ports is None:
+            client, peer = free_ports(2)
+            if all(self.free(port + i) for port in (client, peer) for i in range(3)):
+                self.ports = {"--client-port": client, "--peer-port": peer}
+
+    @staticmethod
+    def free(port):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) != 0
+
+    async def __call__(self, verb, *arguments, ports=None, status=0):
+        words = [str(word) for option in (ports or {}).items() for word in option]
+        done = await asyncio.to_thread(
+            subprocess.run, [os.path.join(TREE, "scripts", "cluster"), verb, "--dir", self.dir,
+                             "--build", self.run.build, *words, *arguments],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=slow(60), check=False)
+        assert done.returncode == status, (verb, arguments, done.returncode, done.stdout, done.stderr)
+        return done
+
+    def payments(self, number=1):
+        """The number of payments that node 1 knows of."""
+        done = subprocess.run([self.run.binary("payledger"), "call", "ledger.info", "--node",
+                               f"127.0.0.1:{self.ports['--client-port'] + number - 1}"],
+                              capture_output=True, text=True, check=True)
+        return int(re.search(r'"payments":(\d+)', done.stdout).group(1))
+
+    def process(self, name):
+        with open(os.path.join(self.dir, name), encoding="ascii") as file:
+            return int(file.read())
+
+
+@case(150)
+async def the_script_finds_what_it_started(run):
+    """Its payments are made once; a node whose supervisor was killed is neither lost nor doubled."""
+    scratch = run.cluster()  # for its directory
+    script = Script(run, os.path.join(scratch.dir, "script"))
+    try:
+        await script("up", ports=script.ports)
+        paid = script.payments()
+        assert paid > 1000, paid
+        assert "nothing is paid" in (await script("up")).stdout
+        assert script.payments() == paid
+        for option in script.ports:
+            done = await script("up", ports={option: 9999}, status=1)
+            assert f"{option} 9999" in done.stderr, done.stderr
+
+        orphan = script.process("node1/lock")
+        os.kill(script.process("run/node1.pid"), signal.SIGKILL)
+
+        async def ended():
+            return not os.path.exists(f"/proc/{orphan}")
+        await wait_until("the node to end with its supervisor", 6, ended)
+        await script("up", ports=script.ports)
+        assert script.payments() == paid
+
+        # One that nobody supervises: started by hand.
+        await script("down")
+        config = os.path.join(script.dir, "cluster.conf")
+        subprocess.Popen(["setpriv", "--pdeathsig", "KILL", run.binary("payledgerd"), "start",
+                          "--config", config, "--node", "2"], stderr=subprocess.DEVNULL)
+
+        async def runs():
+            return os.path.exists(f"/proc/{script.process('node2/lock')}")
+        await wait_until("node 2 to run", 10, runs)
+        assert "without its supervisor" in (await script("status")).stdout
+        assert "stopped 1 nodes" in (await script("down")).stdout
+        assert "stopped 0 nodes" in (await script("down")).stdout
+        await script("up")
+        assert script.payments() == paid
+        await script("up", "--demo")
+        assert script.payments() > paid
+    finally:
+        await script("down")
+
+
+@case(60)
+async def a_first_start_that_fails_leaves_no_options_behind(run):
+    scratch = run.cluster()
+    script = Script(run, os.path.join(scratch.dir, "script"))
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", script.ports["--client-port"] + 1))
+        holder.listen()
+        done = await script("up", ports=script.ports, status=1)
+        assert "node 2 does not run" in done.stderr, done.stderr
+        assert os.listdir(script.dir) == ["run"], os.listdir(script.dir)
+    try:
+        await script("up", ports=script.ports)
+    finally:
+        await script("down")
+
+
+@case()
+async def scripts_know_their_options(run):
+    for name in ("build", "cluster", "install-deps", "test"):
+        path = os.path.join(TREE, "scripts", name)
+        done = subprocess.run([path, "--help"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and f"scripts/{name}" in done.stdout, (name, done)
+        done = subprocess.run([path, "--frobnicate"], capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and "--frobnicate" in done.stderr, (name, done)
