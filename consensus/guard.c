@@ -8,6 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct guard_get {
+    struct raft_io_snapshot_get inner;
+    struct raft_io_snapshot_get *outer;
+    raft_io_snapshot_get_cb done;
+    struct guard *guard;
+};
+
 struct guard_append {
     struct raft_io_append inner;
     struct raft_io_append *outer;
@@ -245,23 +252,70 @@ static void guard_recv(struct raft_io *io, struct raft_message *message)
 }
 
 /*
- * raft 0.22 answers a pre-vote with the term of the question, even where its own is higher. A
+ * A snapshot is read for a follower. raft sends it from within its callback: there the guard knows
+ * the term that belongs to its index.
+ */
+static void guard_get_done(struct raft_io_snapshot_get *inner, struct raft_snapshot *snapshot,
+                           int status)
+{
+    struct guard_get get = *(struct guard_get *)inner->data;
+    free(inner->data);
+    struct guard *guard = get.guard;
+    if (status == 0) {
+        guard->loaded_index = snapshot->index;
+        guard->loaded_term = snapshot->term;
+    }
+    get.done(get.outer, snapshot, status);
+    guard->loaded_index = 0;
+}
+
+static int guard_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *request,
+                              raft_io_snapshot_get_cb done)
+{
+    struct guard *guard = guard_of(io);
+    struct guard_get *get = calloc(1, sizeof *get);
+    if (get == NULL) {
+        return RAFT_NOMEM;
+    }
+    *get = (struct guard_get){.outer = request, .done = done, .guard = guard};
+    get->inner.data = get;
+    request->cb = done;
+    int error = guard->original.snapshot_get(io, &get->inner, guard_get_done);
+    if (error != 0) {
+        free(get);
+    }
+    return error;
+}
+
+/*
+ * Two messages of raft 0.22 carry a wrong term.
+ *
+ * The answer to a pre-vote has the term of the question, even where the node's own is higher. A
  * candidate with the longer log then never learns of that term and is refused for ever, while the
  * other one is refused for its log: two nodes of three that never elect a leader. A refusal carries
  * our own term.
+ *
+ * A snapshot that was taken while an older one was about to be sent goes out with its own index and
+ * the term of the older one. The follower keeps that term, and stops at the next entry: its log
+ * seems to contradict the leader's.
  */
 static int guard_send(struct raft_io *io, struct raft_io_send *request,
                       const struct raft_message *message, raft_io_send_cb done)
 {
     struct guard *guard = guard_of(io);
-    const struct raft_request_vote_result *result = &message->request_vote_result;
-    raft_term term = raft_current_term(guard->raft);
-    if (message->type != RAFT_REQUEST_VOTE_RESULT || !result->pre_vote || result->vote_granted ||
-        result->term >= term) {
+    struct raft_message told = *message; /* sent, or copied, before the call returns */
+    struct raft_request_vote_result *result = &told.request_vote_result;
+    struct raft_install_snapshot *install = &told.install_snapshot;
+    if (message->type == RAFT_REQUEST_VOTE_RESULT) {
+        raft_term term = raft_current_term(guard->raft);
+        bool refused = result->pre_vote && !result->vote_granted;
+        result->term = refused && result->term < term ? term : result->term;
+    } else if (message->type == RAFT_INSTALL_SNAPSHOT &&
+               install->last_index == guard->loaded_index) {
+        install->last_term = guard->loaded_term;
+    } else {
         return guard->original.send(io, request, message, done);
     }
-    struct raft_message told = *message; /* sent, or copied, before the call returns */
-    told.request_vote_result.term = term;
     return guard->original.send(io, request, &told, done);
 }
 
@@ -335,6 +389,7 @@ void guard_install(struct guard *guard, struct raft *raft)
     io->append = guard_append;
     io->truncate = guard_truncate;
     io->snapshot_put = guard_put;
+    io->snapshot_get = guard_snapshot_get;
 }
 
 void guard_watch(struct guard *guard, struct endpoint *endpoint)

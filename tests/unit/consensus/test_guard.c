@@ -25,6 +25,8 @@ struct fake {
     uint32_t received;
     raft_index truncated;
     struct raft_message sent;
+    struct raft_io_snapshot_get *get;
+    raft_io_snapshot_get_cb get_done;
     int done_status; /* what raft's callback was told */
     struct metrics metrics;
 };
@@ -90,6 +92,14 @@ static int fake_send(struct raft_io *io, struct raft_io_send *request,
     return fake_of(io)->result;
 }
 
+static int fake_get(struct raft_io *io, struct raft_io_snapshot_get *request,
+                    raft_io_snapshot_get_cb done)
+{
+    fake_of(io)->get = request;
+    fake_of(io)->get_done = done;
+    return fake_of(io)->result;
+}
+
 static void raft_append_done(struct raft_io_append *request, int status)
 {
     struct fake *fake = request->data;
@@ -118,6 +128,7 @@ static struct fake *fake_open(void)
         .data = &fake->raft,
         .start = fake_start,
         .send = fake_send,
+        .snapshot_get = fake_get,
         .set_term = fake_set_term,
         .set_vote = fake_set_vote,
         .append = fake_append,
@@ -487,9 +498,37 @@ static void refused_pre_vote_tells_the_higher_term(void **state)
     free(fake);
 }
 
+/* As raft does: from within the callback, with the newer snapshot's index and the older one's term.
+ */
+static void raft_got_snapshot(struct raft_io_snapshot_get *request, struct raft_snapshot *snapshot,
+                              int status)
+{
+    struct fake *fake = request->data;
+    assert_int_equal(status, 0);
+    static struct raft_io_send send;
+    struct raft_message message = {.type = RAFT_INSTALL_SNAPSHOT, .server_id = 2};
+    message.install_snapshot.last_index = snapshot->index;
+    message.install_snapshot.last_term = 3;
+    assert_int_equal(fake->io.send(&fake->io, &send, &message, NULL), 0);
+}
+
+static void snapshot_goes_out_with_the_term_of_its_index(void **state)
+{
+    (void)state;
+    struct fake *fake = fake_open();
+    struct raft_io_snapshot_get request = {.data = fake};
+    assert_int_equal(fake->io.snapshot_get(&fake->io, &request, raft_got_snapshot), 0);
+    struct raft_snapshot newer = {.index = 142, .term = 4};
+    fake->get_done(fake->get, &newer, 0);
+    assert_int_equal(fake->sent.install_snapshot.last_index, 142);
+    assert_int_equal(fake->sent.install_snapshot.last_term, 4);
+    free(fake);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(snapshot_goes_out_with_the_term_of_its_index),
         cmocka_unit_test(refused_pre_vote_tells_the_higher_term),
         cmocka_unit_test(every_failure_of_rafts_disk_stops_the_node),
         cmocka_unit_test(success_and_cancelling_pass_through),
