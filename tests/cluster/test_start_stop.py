@@ -375,7 +375,7 @@ class Script:
             subprocess.run, [os.path.join(TREE, "scripts", "cluster"), verb, "--dir", self.dir,
                              "--build", self.run.build, *words, *arguments],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=slow(60), check=False)
-        assert done.returncode == status, (verb, arguments, done.returncode, done.stdout, done.stderr)
+        assert done.returncode == status, (verb, arguments, done)
         return done
 
     def payments(self, number=1):
@@ -392,7 +392,7 @@ class Script:
 
 @case(150)
 async def the_script_finds_what_it_started(run):
-    """Its payments are made once; a node whose supervisor was killed is neither lost nor doubled."""
+    """It pays once; a node whose supervisor was killed is neither lost nor doubled."""
     scratch = run.cluster()  # for its directory
     script = Script(run, os.path.join(scratch.dir, "script"))
     try:
