@@ -150,9 +150,9 @@ uint64_t consensus_log_bytes(const struct consensus *consensus);
 /* Stops or resumes reading raft's peer streams (the apply queue is over its mark). */
 void consensus_pause(struct consensus *consensus, bool pause);
 
-/* Hands leadership to a peer (0: a connected one). on_role tells the end; gives up after an election
- * timeout. STATUS_NOT_LEADER where this node does not lead, STATUS_AGAIN while an earlier transfer
- * is under way, STATUS_NOT_FOUND where nobody can take it. */
+/* Hands leadership to a peer (0: a connected one). on_role tells the end; gives up after an
+ * election timeout. STATUS_NOT_LEADER where this node does not lead, STATUS_AGAIN while an earlier
+ * transfer is under way, STATUS_NOT_FOUND where nobody can take it. */
 enum status MUST_CHECK consensus_transfer(struct consensus *consensus, uint32_t peer);
 /*
  * Steps down for a reason of the owner (clock off, outcome difference): transfers leadership, and

@@ -78,7 +78,8 @@ static int flow_send(struct raft_io *io, struct raft_io_send *outer,
     request->done = done;
     request->peer = peer;
     uint64_t backlog = peer->queued + transport_backlog(flow->transport, id);
-    if (flow_repeats(peer, append->term, epoch, append->prev_log_index, backlog, now_ms, flow->resend_ms)) {
+    if (flow_repeats(peer, append->term, epoch, append->prev_log_index, backlog, now_ms,
+                     flow->resend_ms)) {
         flow->dropped_count++;
         list_push(&flow->dropped, &request->node);
         return 0;

@@ -68,6 +68,9 @@ def strip(text):
     return pattern.sub(lambda found: re.sub(r"[^\n]", " ", found.group(0)), text)
 
 
+SKIPPED = ("__pycache__", "corpus", "store")  # made by runs, or recorded input
+
+
 class Tree:
     """The project's own files below a folder, read once."""
 
@@ -76,7 +79,7 @@ class Tree:
         self.files = {}
         for folder in FOLDERS:
             for at, folders, names in os.walk(os.path.join(top, folder)):
-                folders[:] = [name for name in folders if name not in ("__pycache__", "corpus")]
+                folders[:] = [name for name in folders if name not in SKIPPED]
                 for name in names:
                     self._read(os.path.join(at, name))
 
