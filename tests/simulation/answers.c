@@ -107,8 +107,8 @@ static void judge_posted(const struct attempt *attempt, const struct value *resu
     judge_order(attempt, seq, replayed);
 }
 
-static void judge_refused(const struct attempt *attempt, const struct value *data,
-                          struct text code, uint64_t number)
+static void judge_refused(const struct attempt *attempt, const struct value *data, struct text code,
+                          uint64_t number)
 {
     uint64_t seq = integer_of(data, "seq");
     const struct model_outcome *outcome = recorded(number, seq);

@@ -56,10 +56,13 @@ static void write_legs(struct buffer *out, uint32_t legs)
         int debit = dice_chance(&dice, 45) ? SETTLEMENT : (int)dice_below(&dice, ORACLE_ACCOUNTS);
         int credit = (int)dice_below(&dice, ORACLE_ACCOUNTS);
         debit = dice_chance(&dice, 1) ? MISSING : debit;
+        /* Rarely more than a double can hold exactly. */
+        uint64_t amount = dice_chance(&dice, 1)
+                              ? (UINT64_C(1) << 53) + dice_below(&dice, 1000) * 2 + 1
+                              : dice_between(&dice, 1, 300);
         write_format(out, "%s%s\"debit\":\"%s\",\"credit\":\"%s\",\"amount\":\"%llu\"%s",
                      i > 0 ? "," : "", legs > 1 ? "{" : "", model_account_name(debit),
-                     model_account_name(credit), (unsigned long long)dice_between(&dice, 1, 300),
-                     legs > 1 ? "}" : "");
+                     model_account_name(credit), (unsigned long long)amount, legs > 1 ? "}" : "");
     }
 }
 
@@ -409,8 +412,7 @@ static void prepare_account(int account)
     struct operation *operation = operation_make(OPERATION_OPEN);
     operation->method = "account.open";
     const char *overdraft = account == SETTLEMENT ? "unlimited" : account % 3 == 0 ? "500" : "0";
-    write_format(&operation->request,
-                 "{\"id\":\"%s\",\"currency\":\"%s\",\"overdraft\":\"%s\"%s}",
+    write_format(&operation->request, "{\"id\":\"%s\",\"currency\":\"%s\",\"overdraft\":\"%s\"%s}",
                  model_account_name(account),
                  model_currency_name(account == ORACLE_ACCOUNTS - 1 ? 1 : 0), overdraft,
                  account == SETTLEMENT ? ",\"normal\":\"debit\"" : "");

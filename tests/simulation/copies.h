@@ -1,7 +1,7 @@
 /*
- * State transfer on virtual time: the fetching process asks its peers in turn, a serving one lets the
- * ledger write a copy, the bytes take their time, and what arrives is checked and exchanged by the
- * product's own code.
+ * State transfer on virtual time: the fetching process asks its peers in turn, a serving one lets
+ * the ledger write a copy, the bytes take their time, and what arrives is checked and exchanged by
+ * the product's own code.
  */
 #ifndef TESTS_SIMULATION_COPIES_H
 #define TESTS_SIMULATION_COPIES_H

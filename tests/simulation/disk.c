@@ -191,10 +191,11 @@ static void operation_done(void *data)
             fails ? (unsigned)dice_below(&world.dice, done.count + 1) : done.count);
     operation_free(operation);
     world_note("disk", process->id, disk_last(disk));
-    world_say("  disk of node %u: kind %d count %u index %llu -> first %llu last %llu snapshot %llu%s",
-              process->id, (int)done.kind, done.count, (unsigned long long)done.index,
-              (unsigned long long)disk->first, (unsigned long long)disk_last(disk),
-              (unsigned long long)disk->snapshot.index, fails ? " FAILED" : "");
+    world_say(
+        "  disk of node %u: kind %d count %u index %llu -> first %llu last %llu snapshot %llu%s",
+        process->id, (int)done.kind, done.count, (unsigned long long)done.index,
+        (unsigned long long)disk->first, (unsigned long long)disk_last(disk),
+        (unsigned long long)disk->snapshot.index, fails ? " FAILED" : "");
     if (fails && done.kind == OPERATION_TRUNCATE) {
         truncation_failed(process);
     }
@@ -310,8 +311,8 @@ static struct raft_snapshot *snapshot_read(const struct disk_snapshot *from)
 }
 
 static int io_load(struct raft_io *io, raft_term *term, raft_id *vote,
-                   struct raft_snapshot **snapshot, raft_index *start,
-                   struct raft_entry *entries[], size_t *count)
+                   struct raft_snapshot **snapshot, raft_index *start, struct raft_entry *entries[],
+                   size_t *count)
 {
     const struct disk *disk = &process_of(io)->disk;
     if (disk->damaged) {

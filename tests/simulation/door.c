@@ -114,8 +114,7 @@ void door_send(struct process *process, const char *text)
 {
     struct request *request = malloc(sizeof(*request));
     assert(request != NULL);
-    *request = (struct request){
-        .process = process, .life = process->life, .text = strdup(text)};
+    *request = (struct request){.process = process, .life = process->life, .text = strdup(text)};
     assert(request->text != NULL);
     world_after(door_delay(), NULL, request_arrives, request);
 }

@@ -1,6 +1,6 @@
 /*
- * The clients' side of a node: JSON texts go in and come out, through the gateway's own exchange and
- * the node's own submit. Sockets, frames and workers' threads are left out.
+ * The clients' side of a node: JSON texts go in and come out, through the gateway's own exchange
+ * and the node's own submit. Sockets, frames and workers' threads are left out.
  */
 #ifndef TESTS_SIMULATION_DOOR_H
 #define TESTS_SIMULATION_DOOR_H

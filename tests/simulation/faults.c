@@ -34,9 +34,9 @@ enum fault_kind {
 };
 
 static const char *const names[FAULT_KINDS] = {
-    "isolate",    "one-way",    "split",    "flap",      "kill",       "power",     "power-all",
+    "isolate",    "one-way",    "split",     "flap",      "kill",      "power",      "power-all",
     "lag",        "pause",      "slow-node", "slow-disk", "log-error", "page-error", "disk-full",
-    "disk-hangs", "clock-jump", "weather",  "transfer",  "strike",     "vote-crash", "rot"};
+    "disk-hangs", "clock-jump", "weather",   "transfer",  "strike",    "vote-crash", "rot"};
 
 /* How often each kind is drawn, of those that take part. */
 static const uint32_t weights[FAULT_KINDS] = {6, 4, 3, 8, 5, 5, 2, 3, 4, 2, 3,
@@ -348,6 +348,7 @@ static void fault_disk(struct fault *fault, struct process *process, struct dice
 {
     switch ((int)fault->kind) {
     case FAULT_SLOW_DISK:
+        process->disk_faulty = true;
         process->disk.slow_ns = dice_between(dice, 5, 300) * MILLISECONDS;
         disk_well_after(process, dice, 6000);
         break;
@@ -369,6 +370,29 @@ static void fault_disk(struct fault *fault, struct process *process, struct dice
         process->disk.hangs = true;
         disk_well_after(process, dice, 15000);
         break;
+    }
+}
+
+static void fault_process(const struct fault *fault, struct process *process, struct dice *dice)
+{
+    switch ((int)fault->kind) {
+    case FAULT_KILL:
+        end(process, dice, DEATH_KILL, 20);
+        break;
+    case FAULT_POWER:
+        end(process, dice, DEATH_POWER, 20);
+        break;
+    case FAULT_POWER_ALL:
+        power_all(dice);
+        break;
+    case FAULT_LAG:
+        end(any(dice), dice, DEATH_KILL, dice_between(dice, 2000, 8000));
+        break;
+    default: {
+        uint64_t most_ms = dice_chance(dice, 10) ? 14000 : 3000;
+        process_pause(process, dice_between(dice, 50, most_ms) * MILLISECONDS);
+        break;
+    }
     }
 }
 
@@ -400,22 +424,14 @@ static void fault_run(void *data)
         flap_run(fault);
         break;
     case FAULT_KILL:
-        end(process, dice, DEATH_KILL, 20);
-        break;
     case FAULT_POWER:
-        end(process, dice, DEATH_POWER, 20);
-        break;
     case FAULT_POWER_ALL:
-        power_all(dice);
-        break;
     case FAULT_LAG:
-        end(any(dice), dice, DEATH_KILL, dice_between(dice, 2000, 8000));
-        break;
     case FAULT_PAUSE:
-        process_pause(process, dice_between(dice, 50, dice_chance(dice, 10) ? 14000 : 3000) *
-                                   MILLISECONDS);
+        fault_process(fault, process, dice);
         break;
     case FAULT_SLOW_NODE:
+        process->disk_faulty = true; /* its disk may take longer than the watchdog waits */
         process->slow = dice_between(dice, 200, 3000);
         disk_well_after(process, dice, 5000);
         break;

@@ -1,6 +1,7 @@
 /*
- * The plan of what goes wrong: drawn from the seed before the run, so that single faults can be left
- * out (--shrink) without shifting the rest. Each seed leaves about half of the kinds out altogether.
+ * The plan of what goes wrong: drawn from the seed before the run, so that single faults can be
+ * left out (--shrink) without shifting the rest. Each seed leaves about half of the kinds out
+ * altogether.
  */
 #ifndef TESTS_SIMULATION_FAULTS_H
 #define TESTS_SIMULATION_FAULTS_H
@@ -12,7 +13,8 @@ enum { FAULTS_MAX = 256 };
 /* Moments at which an armed fault strikes; called from inside the process. */
 enum moment { MOMENT_SEND, MOMENT_APPLY, MOMENT_ANSWER, MOMENT_INSTALL, MOMENT_COUNT };
 
-/* Draws the plan for a run of this length; `without` has one character for each fault: '-' = out. */
+/* Draws the plan for a run of this length; `without` has one character for each fault: '-' = out.
+ */
 void faults_plan(uint64_t duration_ns, const char *without);
 uint32_t faults_count(void);
 /* One line for each fault that takes part. */

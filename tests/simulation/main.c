@@ -1,8 +1,8 @@
 /*
  * payledger-sim: the whole cluster in one process, on virtual time, from one seed.
  *
- * Each seed runs in a child, so that a crash of the product is a failure of that seed and nothing of
- * a run is left for the next one.
+ * Each seed runs in a child, so that a crash of the product is a failure of that seed and nothing
+ * of a run is left for the next one.
  */
 #include "tests/simulation/run.h"
 
@@ -25,7 +25,7 @@ struct options {
     uint64_t seed;
     uint64_t seeds;
     bool shrink;
-    bool quiet;
+    bool stop; /* at the first failure */
     struct run_options run;
 };
 
@@ -129,9 +129,11 @@ static int run_all(const struct options *options)
 {
     struct run_options run = options->run;
     uint64_t failed = 0;
+    uint64_t done = 0;
     double begun = seconds_now();
     for (uint64_t i = 0; i < options->seeds; i++) {
         run.seed = options->seed + i;
+        done++;
         if (run_child(&run, true)) {
             continue;
         }
@@ -141,11 +143,14 @@ static int run_all(const struct options *options)
         } else {
             print_command(&run);
         }
+        if (options->stop) {
+            break;
+        }
     }
     double seconds = seconds_now() - begun;
     (void)printf("simulation: %llu passed, %llu failed, %.1f s, %.1f seeds/s\n",
-                 (unsigned long long)(options->seeds - failed), (unsigned long long)failed, seconds,
-                 (double)options->seeds / seconds);
+                 (unsigned long long)(done - failed), (unsigned long long)failed, seconds,
+                 (double)done / seconds);
     return failed == 0 ? 0 : EXIT_FAILED;
 }
 
@@ -154,7 +159,7 @@ static void usage(void)
     (void)fprintf(stderr, "usage: payledger-sim --seed N [--seeds COUNT] [--nodes 3|5] "
                           "[--steps N] [--trace] [--shrink]\n"
                           "                     [--scenario figure8|old-leader-tail|"
-                          "gone-and-fetching] [--without MASK] [--quiet]\n");
+                          "gone-and-fetching] [--without MASK] [--quiet] [--stop]\n");
     exit(EXIT_USAGE);
 }
 
@@ -180,6 +185,7 @@ static void parse(int argc, char **argv, struct options *options)
                                           {"scenario", required_argument, NULL, 'o'},
                                           {"without", required_argument, NULL, 'w'},
                                           {"quiet", no_argument, NULL, 'q'},
+                                          {"stop", no_argument, NULL, 'f'},
                                           {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
@@ -209,6 +215,9 @@ static void parse(int argc, char **argv, struct options *options)
             break;
         case 'q':
             options->run.quiet = true;
+            break;
+        case 'f':
+            options->stop = true;
             break;
         default:
             usage();

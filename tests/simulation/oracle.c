@@ -38,8 +38,11 @@ static struct {
     int currency_of[MODEL_CURRENCIES + 1];
     uint32_t accounts_count, currencies_count;
     struct history histories[MODEL_ACCOUNTS];
-    uint64_t *entries; /* hash by raft index; 0: none of ours */
+    uint64_t *entries;  /* hash by raft index; 0: none of ours */
+    struct text *bytes; /* by raft index */
     uint64_t index_max;
+    struct hasher *hasher;
+    uint64_t hashed;                     /* seq up to which the digest is being added up anew */
     struct fact *facts;                  /* by seq */
     uint32_t *leaders;                   /* by term */
     uint64_t looked[PROCESSES_MAX];      /* seq up to which a node was looked at */
@@ -122,6 +125,8 @@ void oracle_open(void)
     oracle.model.records[0].outcome.code = CODE_INSUFFICIENT_FUNDS;
     oracle.payments[0] = &refused;
     oracle.entries = calloc(INDEXES_MAX, sizeof(*oracle.entries));
+    oracle.bytes = calloc(INDEXES_MAX, sizeof(*oracle.bytes));
+    assert(oracle.bytes != NULL && hasher_open(&oracle.hasher) == STATUS_OK);
     oracle.facts = calloc(SEQS_MAX, sizeof(*oracle.facts));
     oracle.leaders = calloc(TERMS_MAX, sizeof(*oracle.leaders));
     assert(oracle.entries != NULL && oracle.facts != NULL && oracle.leaders != NULL);
@@ -329,6 +334,10 @@ void oracle_on_apply(void *data, uint64_t index, const uint8_t *bytes, size_t si
         }
         oracle.index_max = index;
         oracle.entries[index] = hash;
+        char *copy = malloc(size);
+        assert(copy != NULL);
+        memcpy(copy, bytes, size);
+        oracle.bytes[index] = (struct text){.data = copy, .size = size};
         entry_new(index, bytes, size);
     } else if (oracle.entries[index] != hash) {
         world_fail("node %u applies another entry at index %llu than others did", node->id,
@@ -372,6 +381,32 @@ static void look_at_digest(struct process *process, uint64_t seq, const struct d
     }
 }
 
+/*
+ * The digest once more, from its definition: of the digest before, the entry, and its records.
+ * False while the entry goes on, or was not seen from its beginning.
+ */
+static bool digest_again(uint64_t seq, struct text record, struct digest *digest)
+{
+    const struct fact *before = &oracle.facts[seq - 1];
+    const struct fact *fact = &oracle.facts[seq];
+    static const struct digest zero;
+    if (before->boundary && (before->has_digest || seq == 1)) {
+        struct text entry = oracle.bytes[fact->index];
+        hasher_begin(oracle.hasher);
+        hasher_add(oracle.hasher, (seq == 1 ? &zero : &before->digest)->bytes, DIGEST_BYTES);
+        hasher_add(oracle.hasher, entry.data, entry.size);
+    } else if (oracle.hashed != seq - 1) {
+        return false;
+    }
+    hasher_add(oracle.hasher, record.data, record.size);
+    oracle.hashed = seq;
+    if (fact->boundary) {
+        *digest = hasher_end(oracle.hasher);
+        oracle.hashed = 0;
+    }
+    return fact->boundary;
+}
+
 static void look_at_seq(struct process *process, uint64_t seq)
 {
     struct ledger *ledger = process->node->ledger;
@@ -393,7 +428,14 @@ static void look_at_seq(struct process *process, uint64_t seq)
                    (unsigned long long)seq);
     }
     struct digest digest;
-    if (fact->boundary && ledger_digest_at(ledger, seq, &digest) == STATUS_OK) {
+    struct digest again;
+    bool known = ledger_digest_at(ledger, seq, &digest) == STATUS_OK;
+    if (!fact->has_digest && digest_again(seq, bytes, &again) && known &&
+        !digest_equal(&again, &digest)) {
+        world_fail("node %u, seq %llu: the digest is not what its definition says", process->id,
+                   (unsigned long long)seq);
+    }
+    if (fact->boundary && known) {
         look_at_digest(process, seq, &digest);
     }
 }

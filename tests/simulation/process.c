@@ -54,8 +54,8 @@ struct process *process_leader(void)
     for (uint32_t i = 0; i < processes_count; i++) {
         struct process *process = &processes[i];
         if (process_serves(process) && raft_state(process->consensus->raft) == RAFT_LEADER &&
-            (leader == NULL || consensus_term(process->consensus) >
-                                   consensus_term(leader->consensus))) {
+            (leader == NULL ||
+             consensus_term(process->consensus) > consensus_term(leader->consensus))) {
             leader = process;
         }
     }
@@ -463,8 +463,8 @@ static void process_make(struct process *process, const char *root, uint32_t cou
     char error[DATADIR_ERROR_BYTES];
     process->slow = 100;
     dice_seed(&process->dice, world.seed * 1000 + process->id);
-    process->clock = (struct clock){
-        .data = process, .monotonic_ns = clock_monotonic, .wall_ns = clock_wall};
+    process->clock =
+        (struct clock){.data = process, .monotonic_ns = clock_monotonic, .wall_ns = clock_wall};
     (void)snprintf(process->address, sizeof(process->address), "%u", process->id);
     config_make(process, root, count);
     process_current = process; /* the incarnation is drawn */

@@ -28,8 +28,8 @@ struct process {
     uint32_t id;    /* the node's */
     uint32_t place; /* index */
     bool up;
-    bool dead;      /* for ever: its data are damaged, as an operator would see it */
-    uint32_t life;  /* grows with each start and end */
+    bool dead;     /* for ever: its data are damaged, as an operator would see it */
+    uint32_t life; /* grows with each start and end */
     uint64_t paused_until_ns;
     uint64_t slow; /* percent: 100 is normal */
     int64_t wall_offset_ns;

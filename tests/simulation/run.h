@@ -1,6 +1,6 @@
 /*
- * One seed from its beginning to its verdict: a new cluster, clients, faults; then a phase in which a
- * majority is healed and must answer everything, and one in which all nodes must become equal.
+ * One seed from its beginning to its verdict: a new cluster, clients, faults; then a phase in which
+ * a majority is healed and must answer everything, and one in which all nodes must become equal.
  */
 #ifndef TESTS_SIMULATION_RUN_H
 #define TESTS_SIMULATION_RUN_H

@@ -9,9 +9,9 @@
 enum stream_kind { STREAM_RAFT, STREAM_LINK, STREAM_KINDS };
 
 enum {
-    RETRY_MS = 150,      /* between two attempts to connect */
-    BREAK_MS = 2000,     /* a stream whose bytes are not acknowledged for so long breaks */
-    WAITING_MAX = 3,     /* raft keeps so many messages for a node that it can not reach */
+    RETRY_MS = 150,       /* between two attempts to connect */
+    BREAK_MS = 2000,      /* a stream whose bytes are not acknowledged for so long breaks */
+    WAITING_MAX = 3,      /* raft keeps so many messages for a node that it can not reach */
     CONNECT_US_MAX = 4000 /* handshakes */
 };
 
@@ -31,13 +31,13 @@ struct way {
     bool cut; /* kept in the raft way of each pair */
     bool up;
     bool trying;
-    uint32_t epoch;      /* counts connections */
+    uint32_t epoch;       /* counts connections */
     uint64_t stuck_at_ns; /* since when bytes or their acknowledgement do not pass; 0: they do */
-    uint64_t last_ns;    /* arrival of the newest parcel */
-    uint64_t queued;     /* bytes */
-    struct list parcels; /* on their way */
-    struct list waiting; /* raft: before the stream is up */
-    bool planned;        /* a delivery is */
+    uint64_t last_ns;     /* arrival of the newest parcel */
+    uint64_t queued;      /* bytes */
+    struct list parcels;  /* on their way */
+    struct list waiting;  /* raft: before the stream is up */
+    bool planned;         /* a delivery is */
 };
 
 struct wire_weather wire_weather;
@@ -424,9 +424,8 @@ void wire_begin(void)
         for (uint32_t j = 0; j < PROCESSES_MAX; j++) {
             for (int kind = 0; kind < STREAM_KINDS; kind++) {
                 struct way *way = &ways[i][j][kind];
-                *way = (struct way){.from = &processes[i],
-                                    .to = &processes[j],
-                                    .kind = (enum stream_kind)kind};
+                *way = (struct way){
+                    .from = &processes[i], .to = &processes[j], .kind = (enum stream_kind)kind};
                 list_init(&way->parcels);
                 list_init(&way->waiting);
             }
@@ -453,8 +452,8 @@ int wire_raft_send(struct raft_io *io, struct raft_io_send *request,
     message_copy(message, &parcel->message);
     parcel->request = request;
     parcel->done = done;
-    for (unsigned i = 0; message->type == RAFT_APPEND_ENTRIES &&
-                         i < message->append_entries.n_entries; i++) {
+    for (unsigned i = 0;
+         message->type == RAFT_APPEND_ENTRIES && i < message->append_entries.n_entries; i++) {
         parcel->size += message->append_entries.entries[i].buf.len;
     }
     world_note("send", message->type * 100 + process->id * 10 + message->server_id,

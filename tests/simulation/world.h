@@ -1,6 +1,6 @@
 /*
- * The simulated world: one clock, one queue of events, one source of chance. Everything that happens
- * in a run follows from its seed; the trace hash says that two runs were the same.
+ * The simulated world: one clock, one queue of events, one source of chance. Everything that
+ * happens in a run follows from its seed; the trace hash says that two runs were the same.
  *
  * One world to a program: a seed runs in a process of its own, so that nothing is left of it.
  */
@@ -45,8 +45,8 @@ extern struct world world;
 void world_begin(uint64_t seed);
 
 /*
- * Calls run(data) after a delay. With a process: in it, unless it has ended by then; a paused process
- * finds its events when it goes on.
+ * Calls run(data) after a delay. With a process: in it, unless it has ended by then; a paused
+ * process finds its events when it goes on.
  */
 void world_after(uint64_t delay_ns, struct process *process, void (*run)(void *data), void *data);
 
