@@ -103,6 +103,8 @@ class Cluster:
         for node in self.nodes:
             self._program("payledgerd", "format", "--config", self.config, "--node",
                           str(node.number))
+            if node.disk:
+                node.disk.canary_synced()
 
     def _config(self):
         data = "n{id}/mnt/data" if self.options.get("disks") else "n{id}/data"

@@ -74,6 +74,7 @@ class Disk:
     # ---- canaries: proofs that a cut loses what was not flushed, and only that -----------------
 
     def canary_synced(self):
+        """Not right before a cut: a flush of the disk is a flush for everybody."""
         path = os.path.join(self.mountpoint, "canary-synced")
         with open(path, "wb") as file:
             file.write(CANARY)

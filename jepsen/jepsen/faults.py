@@ -31,13 +31,13 @@ PLANS = {
 COMPANIONS = {
     "partition": ("pause", "kill", "power-cut", "packet", "clock", "io-error"),
     "packet": ("kill", "partition", "power-cut", "pause", "disk-full"),
-    "kill": ("packet", "clock"),
-    "pause": ("packet", "clock"),
-    "power-cut": ("packet", "clock"),
+    "kill": ("packet",),
+    "pause": ("packet",),
+    "power-cut": ("packet",),
     "disk-full": ("packet", "partition"),
     "io-error": ("packet",),
     "slow-disk": ("partition", "packet", "kill", "pause"),
-    "bit-flip": ("packet", "clock"),
+    "bit-flip": ("packet",),
     "clock": ("partition", "kill", "power-cut", "packet"),
 }
 NEEDS_DISKS = ("power-cut", "disk-full", "io-error", "slow-disk")
@@ -314,7 +314,6 @@ class PowerCut(Fault):
 
     async def _cut(self, node, keep, within_flush):
         disk = node.disk
-        await asyncio.to_thread(disk.canary_synced)
         await asyncio.to_thread(disk.canary_unsynced)
         before = None
         if within_flush:
@@ -336,6 +335,7 @@ class PowerCut(Fault):
         if before and keep == 0:
             good = good and direct == "old" and figures["lost"] > 0
         disk.forget_canaries()
+        await asyncio.to_thread(disk.canary_synced)
         return good, (f"{node.name} lost {figures['lost']} blocks, kept {figures['kept']}, tore "
                       f"{figures['torn']}; flushed canary {'there' if there else 'GONE'}, "
                       f"unflushed {'gone' if gone else 'THERE'}")

@@ -34,14 +34,16 @@ def schedule(names, time_s, seed, window_s=WINDOW_S, pause_s=PAUSE_S):
             rng.shuffle(rest)
             bags[name] = [first, *rest][::-1]
         number = sum(1 + bool(w["companion"]) for w in windows) + 1
+        plan = bags[name].pop()
         companion = None
-        if together:
+        # Where nothing goes on, a second fault would change nothing.
+        if together and plan not in ("all", "majority"):
             other = rng.choice(faults.COMPANIONS[name])
             companion = {"window": number + 1, "fault": other,
                          "plan": "storm" if other == "packet" else "one",
                          "seed": rng.randrange(1 << 32)}
         windows.append({"window": number, "at_s": round(at_s, 3), "duration_s": window_s,
-                        "fault": name, "plan": bags[name].pop(), "seed": rng.randrange(1 << 32),
+                        "fault": name, "plan": plan, "seed": rng.randrange(1 << 32),
                         "companion": companion})
         at_s += window_s + pause_s
     return windows

@@ -1,23 +1,26 @@
 """Accounts as registers: each payment steps a balance and answers its new value; reads must fit.
 
-A key is used for a bounded number of operations, so that the exact search stays small; several are in
-use at a time.
+A key is used for a bounded number of operations, and left when the fate of some is unknown, so that the
+exact search stays small; several are in use at a time.
 """
 
 from .base import CURRENCY, Base
 
 NAME = "register"
-KEYS_AT_ONCE = 6
+KEYS_AT_ONCE = 12
 OPERATIONS_PER_KEY = 180
 STEP_MAX = 9
+INFOS_MAX = 1  # payments of unknown fate; then the key is given up
+SPARE_KEYS = 20 * KEYS_AT_ONCE
 
 
 class Load(Base):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         total = int(self.rate * self.time_s * 1.3)
-        self.keys = [f"reg:{k}" for k in range(total // OPERATIONS_PER_KEY + KEYS_AT_ONCE + 1)]
+        self.keys = [f"reg:{k}" for k in range(total // OPERATIONS_PER_KEY + KEYS_AT_ONCE + SPARE_KEYS)]
         self.current = {key: 0 for key in self.keys[:KEYS_AT_ONCE]}
+        self.infos = {}
         self.unused = self.keys[:KEYS_AT_ONCE - 1:-1]
 
     def setup(self):
@@ -29,10 +32,14 @@ class Load(Base):
     def key(self):
         key = self.rng.choice(list(self.current))
         self.current[key] += 1
-        if self.current[key] >= OPERATIONS_PER_KEY and self.unused:
+        if self.current[key] >= OPERATIONS_PER_KEY:
+            self.leave(key)
+        return key
+
+    def leave(self, key):
+        if self.unused and key in self.current:
             del self.current[key]
             self.current[self.unused.pop()] = 0
-        return key
 
     def next(self):
         key = self.key()
@@ -46,5 +53,8 @@ class Load(Base):
 
     def finished(self, ask, record):
         # Nothing is sent again: each operation on a key counts.
-        if record is not None and record.get("result"):
-            self.highest_seq = max(self.highest_seq, record["result"].get("seq") or 0)
+        if record is not None and record["type"] == "info" and ask.f == "transfer":
+            for key in {ask.value["debit"], ask.value["credit"]} - {"bank"}:
+                self.infos[key] = self.infos.get(key, 0) + 1
+                if self.infos[key] > INFOS_MAX:
+                    self.leave(key)
