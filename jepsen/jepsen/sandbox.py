@@ -18,6 +18,7 @@ from . import paths
 
 SCRATCH_ENV = "JEPSEN_SCRATCH"
 LEFTOVER_WAIT_S = 5
+PREFIX = "payledger-jepsen-"
 
 
 def inside():
@@ -35,22 +36,33 @@ def enter(arguments):
     if os.geteuid() != 0:
         print("jepsen: needs root, for namespaces of its own", file=sys.stderr)
         return 255
-    directory = tempfile.mkdtemp(prefix="payledger-jepsen-", dir="/tmp")
+    directory = tempfile.mkdtemp(prefix=PREFIX, dir="/tmp")
+    _remove_stale(directory)
     # A signal to the terminal's group reaches the inner process too, which ends in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     links = set(os.listdir("/sys/class/net"))
     child = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "TERM", "unshare", "--net", "--mount", "--pid", "--fork",
+        ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--fork",
          "--kill-child", "--mount-proc", "--propagation", "private",
          "/usr/bin/python3", paths.RUN, *arguments],
         env={**os.environ, SCRATCH_ENV: directory, "PYTHONDONTWRITEBYTECODE": "1"})
-    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    # unshare ignores SIGTERM. With it the namespaces' first process ends, and all others with that.
+    signal.signal(signal.SIGTERM, lambda *_: child.kill())
     status = child.wait()
     left = leftovers(directory, links)
     shutil.rmtree(directory, ignore_errors=True)
     for line in left:
         print(f"jepsen: left behind: {line}", file=sys.stderr)
     return 255 if left else status if status >= 0 else 255
+
+
+def _remove_stale(own):
+    """Directories of commands that were killed and could not remove them."""
+    for directory in glob.glob(f"/tmp/{PREFIX}*"):
+        # Young ones may be about to be used.
+        if directory != own and time.time() - os.path.getmtime(directory) > 60 \
+                and not list(_leftovers(directory, set(os.listdir("/sys/class/net")))):
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def prepare():
