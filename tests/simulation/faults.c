@@ -494,7 +494,7 @@ void faults_plan(uint64_t duration_ns, const char *without)
         *fault = (struct fault){
             .at_ns = at_ns, .kind = kind_draw(&dice, takes_part), .seed = dice_next(&dice)};
         dice_seed(&fault->dice, fault->seed);
-        fault->out = count < known && without[count] == '-';
+        fault->out = known > 0 && without[count < known ? count : known - 1] == '-';
         world_after(at_ns, NULL, fault_run, fault);
         at_ns += dice_below(&dice, 2 * pause_ms) * MILLISECONDS;
     }

@@ -107,10 +107,12 @@ static void shrink(const struct run_options *failing)
             }
         }
     }
-    uint32_t last = RUN_FAULTS_MAX;
-    while (last > 0 && without[last - 1] == '-') {
-        last--; /* the plan is shorter, or its end does not matter */
+    /* The last character stands for all places behind it. */
+    uint32_t last = RUN_FAULTS_MAX - 1;
+    while (last > 0 && without[last - 1] == without[RUN_FAULTS_MAX - 1]) {
+        last--;
     }
+    without[last + 1] = '\0';
     run.explain = true;
     (void)printf("smallest set of faults found:\n");
     (void)fflush(stdout);

@@ -18,7 +18,7 @@ struct run_options {
     bool quiet;   /* only failures */
     bool explain; /* print the faults that take part */
     const char *scenario;
-    const char *without; /* faults that are left out: '-' at their place */
+    const char *without; /* faults that are left out (faults_plan) */
 };
 
 /* Returns where it held; ends the process with status 1 where not. */
