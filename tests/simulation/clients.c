@@ -50,7 +50,7 @@ static struct operation *operation_make(enum operation_kind kind)
     return operation;
 }
 
-static void write_legs(struct buffer *out, uint32_t legs)
+static void write_legs(struct buffer *out, uint64_t number, uint32_t legs)
 {
     for (uint32_t i = 0; i < legs; i++) {
         int debit = dice_chance(&dice, 45) ? SETTLEMENT : (int)dice_below(&dice, ORACLE_ACCOUNTS);
@@ -60,6 +60,7 @@ static void write_legs(struct buffer *out, uint32_t legs)
         uint64_t amount = dice_chance(&dice, 1)
                               ? (UINT64_C(1) << 53) + dice_below(&dice, 1000) * 2 + 1
                               : dice_between(&dice, 1, 300);
+        oracle_expect(number, i, debit, credit, amount);
         write_format(out, "%s%s\"debit\":\"%s\",\"credit\":\"%s\",\"amount\":\"%llu\"%s",
                      i > 0 ? "," : "", legs > 1 ? "{" : "", model_account_name(debit),
                      model_account_name(credit), (unsigned long long)amount, legs > 1 ? "}" : "");
@@ -73,7 +74,7 @@ static void write_payment(struct buffer *out, uint64_t number)
     uuid_format(&uuid, id);
     uint32_t legs = dice_chance(&dice, 75) ? 1 : (uint32_t)dice_between(&dice, 2, 4);
     write_format(out, "{\"id\":\"%s\",%s", id, legs > 1 ? "\"legs\":[" : "");
-    write_legs(out, legs);
+    write_legs(out, number, legs);
     write_format(out, "%s", legs > 1 ? "]" : "");
     if (dice_chance(&dice, 10)) {
         char time[TIME_TEXT_BYTES];

@@ -30,8 +30,16 @@ struct fact {
     struct digest digest;
 };
 
+/* A payment as its client wrote it. */
+struct sent {
+    uint32_t count;
+    int debits[SENT_LEGS_MAX], credits[SENT_LEGS_MAX];
+    uint64_t amounts[SENT_LEGS_MAX];
+};
+
 static struct {
     struct model model;
+    struct sent sent[PAYMENTS_MAX];
     struct model_payment *payments[PAYMENTS_MAX];
     bool forbidden[PAYMENTS_MAX];
     int account_of[MODEL_ACCOUNTS + 1]; /* by the ledger's number */
@@ -77,6 +85,16 @@ uint64_t payment_number(const struct uuid *uuid)
     }
     struct uuid same = payment_uuid(number);
     return number < PAYMENTS_MAX && uuid_equal(&same, uuid) ? number : 0;
+}
+
+void oracle_expect(uint64_t number, uint32_t leg, int debit, int credit, uint64_t amount)
+{
+    assert(number < PAYMENTS_MAX && leg < SENT_LEGS_MAX);
+    struct sent *sent = &oracle.sent[number];
+    sent->count = leg + 1;
+    sent->debits[leg] = debit;
+    sent->credits[leg] = credit;
+    sent->amounts[leg] = amount;
 }
 
 void oracle_forbid(uint64_t number)
@@ -171,6 +189,21 @@ static int currency_of(const struct entry_ref *ref)
     return ref->text.size == 0 ? MODEL_NONE : currency_named(ref->text);
 }
 
+static void compare_sent(const struct model_payment *payment)
+{
+    const struct sent *sent = &oracle.sent[payment->id];
+    bool same = sent->count == payment->legs_count;
+    for (uint32_t i = 0; same && i < sent->count; i++) {
+        const struct model_leg *leg = &payment->legs[i];
+        same = leg->debit == sent->debits[i] && leg->credit == sent->credits[i] &&
+               leg->amount == sent->amounts[i];
+    }
+    if (!same) {
+        world_fail("payment %llu is in the log otherwise than it was sent",
+                   (unsigned long long)payment->id);
+    }
+}
+
 static struct model_payment *payment_of(const struct entry_payment *from)
 {
     uint64_t number = payment_number(&from->id);
@@ -194,6 +227,7 @@ static struct model_payment *payment_of(const struct entry_payment *from)
                                               .currency = currency_of(&from->legs[i].currency),
                                               .amount = from->legs[i].amount};
     }
+    compare_sent(payment);
     return payment;
 }
 

@@ -13,7 +13,8 @@
 
 enum {
     ORACLE_ACCOUNTS = 12, /* opened by the clients; the model knows more names */
-    PAYMENTS_MAX = 16384  /* numbers of payments, from 1 */
+    PAYMENTS_MAX = 16384, /* numbers of payments, from 1 */
+    SENT_LEGS_MAX = 4
 };
 
 void oracle_open(void);
@@ -38,6 +39,9 @@ const struct model_outcome *oracle_payment(uint64_t number);
 bool oracle_balance(int account, uint64_t seq, i128 *posted, uint64_t *entries);
 /* This payment may never appear: it was refused as surely not executed and never sent again. */
 void oracle_forbid(uint64_t number);
+
+/* A client is about to send a payment with this leg: what the log has must be the same. */
+void oracle_expect(uint64_t number, uint32_t leg, int debit, int credit, uint64_t amount);
 
 struct uuid payment_uuid(uint64_t number);
 /* 0: not one of ours. */
