@@ -9,7 +9,8 @@ import random
 import re
 import time
 
-from . import doctor as doctors, matrix as matrices, mutants as mutant_files, paths, report as reports
+from . import doctor as doctors, matrix as matrices, mutants as mutant_files
+from . import paths, report as reports
 from . import runner, sandbox
 from .workloads import ALL as WORKLOADS
 

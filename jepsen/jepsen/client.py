@@ -1,7 +1,9 @@
 """Clients: one WebSocket connection per process, one operation at a time.
 
-The threads of the pool are bound to nodes. A thread without a connection takes no operations, so that
-the offered load goes to the nodes that take it; a thread whose node hangs is stuck for the time limit.
+The threads of the pool are bound to nodes. A thread without a connection takes no operations, so
+that
+the offered load goes to the nodes that take it; a thread whose node hangs is stuck for the time
+limit.
 """
 
 import asyncio
@@ -75,7 +77,8 @@ class Link:
 
 
 class Ask:
-    """One operation that a workload wants: f and value as in the history. `done` gets its record, or
+    """One operation that a workload wants: f and value as in the history. `done` gets its record,
+    or
     None where it was never sent."""
 
     __slots__ = ("f", "value", "node", "session", "done", "queued_at")
@@ -222,7 +225,8 @@ class Pool:
         return good
 
     async def settle(self, asks, seconds, seen=None):
-        """Executes all until each is answered ok; returns the Asks that were not. seen(ask, record) is
+        """Executes all until each is answered ok; returns the Asks that were not. seen(ask,
+        record) is
         called with each answer."""
         left = list(asks)
         open_asks = set()

@@ -58,7 +58,8 @@ class Node:
 
 
 class Cluster:
-    """options: build, nodes, seed, disks (bool), clocks (bool), environment {name: value}, preloads"""
+    """options: build, nodes, seed, disks (bool), clocks (bool), environment {name: value},
+    preloads"""
 
     def __init__(self, scratch, store, history, options):
         self.scratch = scratch
@@ -115,7 +116,8 @@ class Cluster:
             address = net.address(node.number)
             lines.append(f'node {node.number} {{ peer = "{address}:{PEER_PORT}"  '
                          f'client = "{address}:{CLIENT_PORT}" }}')
-        lines.append('tls { ca = "pki/ca.pem"  cert = "pki/node{id}.pem"  key = "pki/node{id}.key" }')
+        lines.append('tls { ca = "pki/ca.pem"  cert = "pki/node{id}.pem"  '
+                     'key = "pki/node{id}.key" }')
         # Small limits, so that snapshots and copies of the state are common.
         lines.append("raft { heartbeat_ms = 25  election_timeout_ms = 800  snapshot_mb = 1  "
                      "snapshot_trailing = 64 }")

@@ -106,7 +106,8 @@ class Disk:
         os.close(fd)
 
     def canaries(self):
-        """(synced is there, unsynced is gone, the direct block's text). The unsynced one's name may be
+        """(synced is there, unsynced is gone, the direct block's text). The unsynced one's name
+        may be
         there: a flush of the node carries the journal along, but no data of other files."""
         return (self._content("canary-synced") == CANARY, self._content("canary-lost") != CANARY,
                 self._content("canary-direct")[:3].decode("latin-1"))

@@ -1,6 +1,7 @@
 """The faults: what each does, and how its effect is measured.
 
-A fault lives for one window: `aim` chooses its targets, `start` and `stop` do the deed and return what
+A fault lives for one window: `aim` chooses its targets, `start` and `stop` do the deed and return
+what
 the history is to say of it (effective, proof). After `stop` nothing of it is left.
 """
 
@@ -26,7 +27,8 @@ PLANS = {
     "bit-flip": ("log", "ledger"),
     "clock": ("leader", "one", "minority", "majority", "all"),
 }
-# Which faults of others come in the midst of one, where all are wanted together: never two that take
+# Which faults of others come in the midst of one, where all are wanted together: never two that
+# take
 # the same process or disk away.
 COMPANIONS = {
     "partition": ("pause", "kill", "power-cut", "packet", "clock", "io-error"),
@@ -412,7 +414,8 @@ class IoError(Fault):
                   for node in self.targets}
         ended = [node.name for node in self.targets if not node.alive]
         for node in self.targets:
-            # The file system gave itself up: like a machine, the node starts on a disk mounted anew.
+            # The file system gave itself up: like a machine, the node starts on a disk mounted
+            # anew.
             self.cluster.kill(node, "kill")
             await self.cluster.gone(node)
             node.disk.child.order("fail 0")

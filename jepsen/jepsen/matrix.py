@@ -66,7 +66,8 @@ def run_cells(cells, options, title, command, say):
                     "snapshots": _got(results, "snapshots taken")})
         rows.append(row)
         say(f"    {_word(row['valid'])}: {row.get('acknowledged', 0)} acknowledged, "
-            f"{row.get('effective_windows', 0)} of {row.get('windows', 0)} fault windows effective, "
+            f"{row.get('effective_windows', 0)} of {row.get('windows', 0)} fault windows "
+            f"effective, "
             f"{row.get('leader_changes')} leader changes, "
             f"{row['state_transfers']} state transfers"
             + (f"; {row['first_error']}" if row.get("first_error") else "")

@@ -7,7 +7,8 @@ jepsen/mutants/NAME.json
     preset       CMake preset whose build has the switch, null: the release build
     environment  {variable: value} of the nodes, or of the command
     preloads     names of files in jepsen/tools, for LD_PRELOAD
-    run          jepsen: {workload, faults, nodes, time_s, rate, seeds}; tried in the order of the seeds
+    run          jepsen: {workload, faults, nodes, time_s, rate, seeds}; tried in the order of the
+    seeds
     command      simulation: the command, from the root of the repository; it must fail
     must         names of checkers: one of them at least has to be the one that catches it
     budget_s     within so many seconds of runs

@@ -16,7 +16,8 @@ COMPANION_S = 2.5
 
 
 def schedule(names, time_s, seed, window_s=WINDOW_S, pause_s=PAUSE_S):
-    """[{window, at_s, duration_s, fault, plan, seed, companion}]: the faults take turns, and of each
+    """[{window, at_s, duration_s, fault, plan, seed, companion}]: the faults take turns, and of
+    each
     its plans. Where all faults are wanted, each has a companion of another kind in its midst."""
     together = set(names) >= set(faults.PLANS)
     rng = random.Random(f"{seed} schedule")

@@ -1,4 +1,5 @@
-"""The network: a namespace per node, the harness as one more member, and the switch between them."""
+"""The network: a namespace per node, the harness as one more member, and the switch between
+them."""
 
 import asyncio
 import ctypes
@@ -107,7 +108,8 @@ class Network:
         return sums
 
     async def probe(self):
-        """{(source, target): seconds or None}: which directed links pass datagrams, and how fast."""
+        """{(source, target): seconds or None}: which directed links pass datagrams, and how
+        fast."""
         for probe in self.sockets.values():
             _drain(probe)
         token = os.urandom(8)

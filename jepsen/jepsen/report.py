@@ -20,7 +20,8 @@ from .plots import text
 MATRIX = """{"title": text, "command": text, "runs": [
     {"workload", "faults": ["kill", "partition"] or [], "valid": true | false | "unknown",
      "operations", "ok", "info", "fail", "acknowledged", "windows", "leader_changes", "seconds",
-     "recoveries_s": [..], "seed", "first_error": text or null, "href": path of the run's index.html or null}]}
+     "recoveries_s": [..], "seed", "first_error": text or null, "href": path of the run's
+     index.html or null}]}
 `summary(run, results)` makes one such row (without href)."""
 
 MUTANTS = """{"title": text, "command": text, "mutants": [

@@ -23,7 +23,8 @@ class Zipf:
 
 
 class Base:
-    """next() gives the Asks to be offered together; setup() stages of Asks that must all succeed."""
+    """next() gives the Asks to be offered together; setup() stages of Asks that must all
+    succeed."""
 
     def __init__(self, rng, nodes, rate, time_s):
         self.rng = rng

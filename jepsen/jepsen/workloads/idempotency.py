@@ -1,4 +1,5 @@
-"""Ids used again: at once on two nodes, later, after an unknown fate, with the same and other fields."""
+"""Ids used again: at once on two nodes, later, after an unknown fate, with the same and other
+fields."""
 
 import copy
 

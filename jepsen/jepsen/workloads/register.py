@@ -1,6 +1,7 @@
 """Accounts as registers: each payment steps a balance and answers its new value; reads must fit.
 
-A key is used for a bounded number of operations, and left when the fate of some is unknown, so that the
+A key is used for a bounded number of operations, and left when the fate of some is unknown, so
+that the
 exact search stays small; several are in use at a time.
 """
 
@@ -18,7 +19,8 @@ class Load(Base):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         total = int(self.rate * self.time_s * 1.3)
-        self.keys = [f"reg:{k}" for k in range(total // OPERATIONS_PER_KEY + KEYS_AT_ONCE + SPARE_KEYS)]
+        count = total // OPERATIONS_PER_KEY + KEYS_AT_ONCE + SPARE_KEYS
+        self.keys = [f"reg:{k}" for k in range(count)]
         self.current = {key: 0 for key in self.keys[:KEYS_AT_ONCE]}
         self.infos = {}
         self.unused = self.keys[:KEYS_AT_ONCE - 1:-1]

@@ -1,4 +1,5 @@
-"""Payments as elements of a set: each into one account under an id of its own; is every one there?"""
+"""Payments as elements of a set: each into one account under an id of its own; is every one
+there?"""
 
 from .base import Base
 
