@@ -248,6 +248,15 @@ static void guard_recv(struct raft_io *io, struct raft_message *message)
         raft_free(message->install_snapshot.data.base);
         return;
     }
+    /* raft keeps the former leader's id when a vote moves a follower to a new term. */
+    if (message->type == RAFT_APPEND_ENTRIES && message->append_entries.term >= guard->heard_term) {
+        guard->heard_leader = message->server_id;
+        guard->heard_term = message->append_entries.term;
+    } else if (message->type == RAFT_INSTALL_SNAPSHOT &&
+               message->install_snapshot.term >= guard->heard_term) {
+        guard->heard_leader = message->server_id;
+        guard->heard_term = message->install_snapshot.term;
+    }
     guard->recv(io, message);
 }
 

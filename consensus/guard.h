@@ -20,10 +20,12 @@ struct guard {
     struct raft *raft;
     struct metrics *metrics; /* may be NULL */
     struct raft_tracer tracer;
-    _Atomic bool closing;    /* cancelled requests are no failures; read on the pool's threads */
-    struct list appends;     /* in flight, oldest first */
-    raft_index append_next;  /* the index the next appended entry gets */
-    raft_io_recv_cb recv;    /* raft's */
+    _Atomic bool closing;   /* cancelled requests are no failures; read on the pool's threads */
+    struct list appends;    /* in flight, oldest first */
+    raft_index append_next; /* the index the next appended entry gets */
+    raft_io_recv_cb recv;   /* raft's */
+    raft_id heard_leader;   /* who last spoke as a leader, and in which term */
+    raft_term heard_term;
     raft_index loaded_index; /* of the snapshot that raft is being given; 0: none */
     raft_term loaded_term;
     struct {

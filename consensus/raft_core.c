@@ -42,7 +42,14 @@ uint32_t consensus_leader(const struct consensus *consensus)
     raft_id id = 0;
     const char *address = NULL;
     raft_leader(consensus->raft, &id, &address);
-    return (uint32_t)id;
+    if (raft_state(consensus->raft) == RAFT_LEADER || id == 0) {
+        return (uint32_t)id;
+    }
+    /* Leader and term belong together: who has not spoken in this term does not lead it. */
+    const struct guard *guard = &consensus->guard;
+    const bool heard =
+        guard->heard_leader == id && guard->heard_term == raft_current_term(consensus->raft);
+    return heard ? (uint32_t)id : 0;
 }
 
 static void consensus_transferred(struct raft_transfer *request)
