@@ -33,10 +33,11 @@ struct ledger_thread {
     uint32_t in_flight; /* entries given to the core and neither applied nor dropped */
     uint64_t committed_at_ms;
     bool scans_wait;
-    struct list todo;        /* work that was popped and not done */
-    struct list durable;     /* WORK_DURABLE whose flush is wanted */
-    enum commit_kind commit; /* wanted, and waiting for raft's own disk */
-    uint64_t commit_since_ms;
+    struct list todo;          /* work that was popped and not done */
+    struct list durable;       /* WORK_DURABLE whose flush is wanted */
+    enum commit_kind commit;   /* wanted, and waiting for raft's own disk */
+    uint64_t commit_looked_ms; /* when that was last looked at, and how long it has waited */
+    uint64_t commit_waited_ms;
 };
 
 /* Out of memory stops the process. */

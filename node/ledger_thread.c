@@ -160,8 +160,13 @@ static bool commit_try(struct ledger_thread *thread)
         commit_do(thread);
         return true;
     }
-    uint64_t waited_ms = clock_monotonic_ms(thread->options.clock) - thread->commit_since_ms;
-    if (waited_ms > STORED_WAIT_MS_MAX) {
+    /* A process that was stopped has not waited: only what passed between two looks counts, and of
+     * a long gap no more than one sleep of this thread. */
+    uint64_t now_ms = clock_monotonic_ms(thread->options.clock);
+    uint64_t gap_ms = now_ms - thread->commit_looked_ms;
+    thread->commit_looked_ms = now_ms;
+    thread->commit_waited_ms += gap_ms < WAIT_MS_MAX ? gap_ms : WAIT_MS_MAX;
+    if (thread->commit_waited_ms > STORED_WAIT_MS_MAX) {
         fail_stop(EXIT_DISK, PART, "raft's log is not on disk after %u ms",
                   (unsigned)STORED_WAIT_MS_MAX);
     }
@@ -171,7 +176,8 @@ static bool commit_try(struct ledger_thread *thread)
 static void commit_want(struct ledger_thread *thread, enum commit_kind kind)
 {
     if (thread->commit == COMMIT_NONE) {
-        thread->commit_since_ms = clock_monotonic_ms(thread->options.clock);
+        thread->commit_looked_ms = clock_monotonic_ms(thread->options.clock);
+        thread->commit_waited_ms = 0;
     }
     thread->commit = kind > thread->commit ? kind : thread->commit;
 }
