@@ -42,7 +42,7 @@ struct consensus {
 
     struct raft_transfer transfer;
     bool transferring;
-    uint32_t heir_place; /* of the peer that leadership was offered to last */
+    uint32_t heir_place;  /* of the peer that leadership was offered to last */
     uint64_t resign_term; /* leadership of this term is given away as soon as somebody takes it */
     uint64_t resign_tried_ms;
     uint32_t election_timeout_ms;

@@ -36,7 +36,7 @@ static_assert((int)ENTRIES_WINDOW <= (int)ENTRIES_IN_FLIGHT_MAX,
 
 /* A request that was forwarded to the leader and has no answer yet. */
 struct forward_slot {
-    struct job *job; /* NULL: free */
+    struct job *job;     /* NULL: free */
     uint64_t generation; /* of its present use; kept when it is free */
     uint32_t next_free;
     uint32_t peer;
