@@ -297,7 +297,7 @@ static int guard_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *r
 }
 
 /*
- * Two messages of raft 0.22 carry a wrong term.
+ * Three messages of raft 0.22 say what is wrong.
  *
  * The answer to a pre-vote has the term of the question, even where the node's own is higher. A
  * candidate with the longer log then never learns of that term and is refused for ever, while the
@@ -307,6 +307,8 @@ static int guard_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *r
  * A snapshot that was taken while an older one was about to be sent goes out with its own index and
  * the term of the older one. The follower keeps that term, and stops at the next entry: its log
  * seems to contradict the leader's.
+ *
+ * A rejection of entries of an old term leaves the hint about the own log as the stack had it.
  */
 static int guard_send(struct raft_io *io, struct raft_io_send *request,
                       const struct raft_message *message, raft_io_send_cb done)
@@ -319,6 +321,9 @@ static int guard_send(struct raft_io *io, struct raft_io_send *request,
         raft_term term = raft_current_term(guard->raft);
         bool refused = result->pre_vote && !result->vote_granted;
         result->term = refused && result->term < term ? term : result->term;
+    } else if (message->type == RAFT_APPEND_ENTRIES_RESULT &&
+               told.append_entries_result.rejected != 0) {
+        told.append_entries_result.last_log_index = raft_last_index(guard->raft);
     } else if (message->type == RAFT_INSTALL_SNAPSHOT &&
                install->last_index == guard->loaded_index) {
         install->last_term = guard->loaded_term;

@@ -498,6 +498,23 @@ static void refused_pre_vote_tells_the_higher_term(void **state)
     free(fake);
 }
 
+static void rejection_tells_the_last_entry(void **state)
+{
+    (void)state;
+    struct fake *fake = fake_open();
+    struct raft_io_send request;
+    struct raft_message message = {.type = RAFT_APPEND_ENTRIES_RESULT, .server_id = 3};
+    message.append_entries_result.rejected = 7;
+    message.append_entries_result.last_log_index = 0xdeadbeef; /* raft leaves what was there */
+    assert_int_equal(fake->io.send(&fake->io, &request, &message, NULL), 0);
+    assert_int_equal(fake->sent.append_entries_result.last_log_index, 0); /* the log is empty */
+    message.append_entries_result.rejected = 0;
+    message.append_entries_result.last_log_index = 5;
+    assert_int_equal(fake->io.send(&fake->io, &request, &message, NULL), 0);
+    assert_int_equal(fake->sent.append_entries_result.last_log_index, 5);
+    free(fake);
+}
+
 /* As raft does: from within the callback, with the newer snapshot's index and the older one's term.
  */
 static void raft_got_snapshot(struct raft_io_snapshot_get *request, struct raft_snapshot *snapshot,
@@ -529,6 +546,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(snapshot_goes_out_with_the_term_of_its_index),
+        cmocka_unit_test(rejection_tells_the_last_entry),
         cmocka_unit_test(refused_pre_vote_tells_the_higher_term),
         cmocka_unit_test(every_failure_of_rafts_disk_stops_the_node),
         cmocka_unit_test(success_and_cancelling_pass_through),
