@@ -59,7 +59,8 @@ enum {
     WORKER_INPUT_BYTES_MAX = 256 * 1024 * 1024, /* unfinished messages of a worker's sessions */
     SESSION_INPUT_BYTES_FREE = 64 * 1024, /* a session with less is not closed for their sum */
     WORKER_UNSENT_BYTES_MAX = 256 * 1024 * 1024, /* then readers that take nothing are cut early */
-    WORKER_REPLY_BYTES_KEPT = 256 * 1024,        /* memory for one reply that a worker keeps */
+    WORKER_SCAN_TURN_US = 5000, /* of histories and lists, before the other sessions have a turn */
+    WORKER_REPLY_BYTES_KEPT = 256 * 1024, /* memory for one reply that a worker keeps */
     SESSION_PING_MS = 20000,
     SESSION_DEAD_MS = 40000,
     SESSION_STALL_MS = 10000, /* a reader that takes nothing for so long is closed */

@@ -18,6 +18,8 @@
            "Requests without id, neither executed nor answered")                                   \
     METRIC(OVERLOADED, "payledger_overloaded_total", COUNTER, "Requests refused as overloaded")    \
     METRIC(SESSIONS, "payledger_sessions", GAUGE, "Open WebSocket sessions")                       \
+    METRIC(SCANS_PUT_OFF, "payledger_scans_put_off_total", COUNTER,                                \
+           "Histories and lists that waited for another turn of their worker")                     \
     METRIC(SESSIONS_OPENED, "payledger_sessions_opened_total", COUNTER,                            \
            "WebSocket sessions opened")                                                            \
     METRIC(HTTP_REQUESTS, "payledger_http_requests_total", COUNTER, "HTTP requests")               \

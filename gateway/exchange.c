@@ -8,6 +8,7 @@
 #include "gateway/exchange.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "gateway/render.h"
@@ -155,8 +156,11 @@ static void ask_scan(struct ask *ask)
     if (call->kind != CALL_SCAN || call->code != CODE_OK) {
         return;
     }
-    struct ledger *ledger = ask->exchange->session->worker->options->ledger;
+    struct gateway_worker *worker = ask->exchange->session->worker;
+    struct ledger *ledger = worker->options->ledger;
+    const uint64_t begin_ns = clock_monotonic_ns(worker->options->clock);
     const enum status status = ledger_scan(ledger, &call->query, &call->answer);
+    worker->scanned_ns += clock_monotonic_ns(worker->options->clock) - begin_ns;
     if (status != STATUS_OK || call->answer.failed) {
         log_error("gateway", "a scan failed status=%s", status_name(status));
         call->code = CODE_INTERNAL;
@@ -216,14 +220,25 @@ void exchange_answer(struct call *call)
     exchange_pump(session);
 }
 
+/* Whether answering takes a scan for which this turn of the worker has no time left. */
+static bool ask_must_wait(const struct ask *ask)
+{
+    const struct session *session = ask->exchange->session;
+    return ask->call.kind == CALL_SCAN && ask->call.code == CODE_OK && !session_ending(session) &&
+           session->worker->scanned_ns >= WORKER_SCAN_TURN_US * UINT64_C(1000);
+}
+
 void exchange_pump(struct session *session)
 {
-    while (!session_write_full(session) && session->state != SESSION_CLOSED) {
-        struct list *node = list_pop(&session->answered);
-        if (node == NULL) {
+    while (!session_write_full(session) && session->state != SESSION_CLOSED &&
+           !list_empty(&session->answered)) {
+        struct list *node = session->answered.next;
+        struct ask *ask = ask_of(CONTAINER_OF(node, struct call, node));
+        if (ask_must_wait(ask)) {
+            worker_scan_later(session->worker, session);
             return;
         }
-        struct ask *ask = ask_of(CONTAINER_OF(node, struct call, node));
+        list_remove(node);
         session->requests_count--;
         session->requests_bytes -= ask->bytes;
         session->waiting_bytes -= ask->call.answer.size;

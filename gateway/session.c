@@ -439,6 +439,7 @@ static void on_close(struct stream *stream, void *data, enum status status)
     list_remove(&session->node);
     list_remove(&session->unflushed);
     list_remove(&session->unfinished);
+    list_remove(&session->scanning);
     assert(session->worker->sessions_count > 0);
     session->worker->sessions_count--;
     session->worker->refused_count -= session->refused ? 1 : 0;
@@ -471,6 +472,7 @@ static enum status session_make(struct gateway_worker *worker, struct session **
     list_init(&new->node);
     list_init(&new->unflushed);
     list_init(&new->unfinished);
+    list_init(&new->scanning);
     list_init(&new->exchanges);
     list_init(&new->answered);
     buffer_init(&new->input, SESSION_INPUT_BYTES_MAX);

@@ -28,6 +28,7 @@ struct session {
     struct list node;       /* in the worker's sessions */
     struct list unflushed;  /* in the worker's unflushed */
     struct list unfinished; /* in the worker's unfinished */
+    struct list scanning;   /* in the worker's scanning */
     struct gateway_worker *worker;
     struct stream *stream;
     enum session_state state;

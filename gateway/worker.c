@@ -135,11 +135,24 @@ static void worker_end(struct gateway_worker *worker)
     sweep_start(worker, ENDING_SWEEP_MS);
 }
 
+/* Sessions whose scans were put off go on, one after the other: a long array delays only itself. */
+static void scans_resume(struct gateway_worker *worker)
+{
+    struct list waiting;
+    list_init(&waiting);
+    list_move_all(&waiting, &worker->scanning);
+    worker->scanned_ns = 0;
+    for (struct list *node; (node = list_pop(&waiting)) != NULL;) {
+        session_pump(CONTAINER_OF(node, struct session, scanning));
+    }
+}
+
 static void on_wake(uv_async_t *wake)
 {
     struct gateway_worker *worker = wake->data;
     struct list answers;
     worker_tick(worker);
+    scans_resume(worker);
     list_init(&answers);
     const uint32_t count = queue_pop_all(&worker->answers, &answers);
     for (struct list *node; (node = list_pop(&answers)) != NULL;) {
@@ -181,6 +194,16 @@ static void worker_wake(void *data)
     struct gateway_worker *worker = data;
     const int result = uv_async_send(&worker->wake);
     assert(result == 0);
+}
+
+void worker_scan_later(struct gateway_worker *worker, struct session *session)
+{
+    if (!list_empty(&session->scanning)) {
+        return;
+    }
+    list_push(&worker->scanning, &session->scanning);
+    metric_add(worker->options->metrics, METRIC_SCANS_PUT_OFF, 1);
+    worker_wake(worker);
 }
 
 void worker_answer(struct gateway_worker *worker, struct call *call)
@@ -250,6 +273,7 @@ enum status worker_open(struct gateway_worker *worker, const struct gateway_opti
     list_init(&worker->sessions);
     list_init(&worker->unflushed);
     list_init(&worker->unfinished);
+    list_init(&worker->scanning);
     buffer_init(&worker->reply, SESSION_WRITE_BYTES_MAX);
     worker_tick(worker);
     enum status status = message_reader_open(&worker->reader, MESSAGE_BYTES_MAX);

@@ -32,6 +32,8 @@ extern const struct session_times session_times_default;
 /* One request's slot: the call on its way through the node, and what its reply needs. */
 struct exchange;
 
+struct session;
+
 struct gateway_worker {
     const struct gateway_options *options; /* borrowed */
     const struct session_times *times;
@@ -60,6 +62,8 @@ struct gateway_worker {
     uint32_t sessions_count;
     uint32_t refused_count;     /* of them: one too many, on their way out */
     struct list unflushed;      /* sessions with output, flushed when the callback ends */
+    struct list scanning;       /* sessions whose next scan waits for another turn */
+    uint64_t scanned_ns;        /* spent on scans in this turn */
     uint64_t input_bytes;       /* held in unfinished messages of all sessions */
     struct list unfinished;     /* sessions that hold much of them, the longest first */
     uint64_t refused_logged_ms; /* when a refused connection was last logged */
@@ -84,6 +88,9 @@ void worker_drain(struct gateway_worker *worker);
 void worker_stop(struct gateway_worker *worker);
 /* Waits for the thread after worker_stop and frees everything; also after a failed start. */
 void worker_close(struct gateway_worker *worker);
+
+/* A session's next scan is for another turn of the loop, after input and output of the others. */
+void worker_scan_later(struct gateway_worker *worker, struct session *session);
 
 /* Flushes the sessions that have output (worker thread; at the end of each callback). */
 void worker_flush(struct gateway_worker *worker);

@@ -66,6 +66,13 @@ bool session_write_full(const struct session *session)
     return false;
 }
 
+void worker_scan_later(struct gateway_worker *worker, struct session *session)
+{
+    (void)worker;
+    (void)session;
+    world_fail("a scan took virtual time");
+}
+
 static void answer_run(void *data)
 {
     struct call *call = data;
@@ -140,6 +147,8 @@ void door_process_up(struct process *process)
     session->state = SESSION_WEBSOCKET;
     list_init(&session->exchanges);
     list_init(&session->answered);
+    list_init(&session->scanning);
+    list_init(&worker->scanning);
     process->worker = worker;
     sessions[process->place] = session;
 }

@@ -268,6 +268,52 @@ static void test_scans_run_on_the_worker(void **state)
     test_dir_remove(dir);
 }
 
+/* A clock on which each look takes longer than a worker may scan in one turn. */
+static uint64_t jumping_ns(void *data)
+{
+    _Atomic uint64_t *now_ns = data;
+    return atomic_fetch_add(now_ns, (WORKER_SCAN_TURN_US + 1) * UINT64_C(1000));
+}
+
+static void test_long_scans_of_one_array_let_others_in(void **state)
+{
+    (void)state;
+    enum { SCANS = 64 };
+    char *dir = test_dir_make();
+    char error[256] = "";
+    _Atomic uint64_t now_ns = 1000000;
+    const struct clock clock = {
+        .data = &now_ns, .monotonic_ns = jumping_ns, .wall_ns = clock_system()->wall_ns};
+    struct rig *rig = rig_open();
+    const struct ledger_options options = {
+        .path = dir, .map_bytes = 64 * 1024 * 1024, .metrics = &rig->metrics};
+    check_ok(ledger_open(&rig->options.ledger, &options, error, sizeof error));
+    rig->options.clock = &clock;
+    rig_start(rig);
+    struct buffer asks;
+    buffer_init(&asks, 64 * 1024);
+    for (uint32_t i = 0; i < SCANS; i++) {
+        write_format(&asks,
+                     "%s{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":\"account.list\",\"params\":{}}",
+                     i == 0 ? "[" : ",", (unsigned)i);
+    }
+    write_bytes(&asks, "]", 2);
+    struct peer peer;
+    peer_open_websocket(&peer, rig->port, NULL);
+    peer_message(&peer, (const char *)asks.data);
+    check_reply(&peer, "\"id\":63,\"result\"");
+    /* Each turn has room for one: the array took as many turns as it has scans. */
+    assert_int_equal(metric_get(&rig->metrics, METRIC_SCANS_PUT_OFF), SCANS - 1);
+    /* What waits is dropped with its session. */
+    peer_message(&peer, (const char *)asks.data);
+    peer_close(&peer);
+    struct ledger *ledger = rig->options.ledger;
+    rig_close(rig);
+    buffer_deinit(&asks);
+    ledger_close(ledger);
+    test_dir_remove(dir);
+}
+
 static void test_works_the_same_over_tls(void **state)
 {
     (void)state;
@@ -352,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_the_longest_unfinished_message_goes_first),
         cmocka_unit_test(test_unread_answers_are_bounded_together),
         cmocka_unit_test(test_scans_run_on_the_worker),
+        cmocka_unit_test(test_long_scans_of_one_array_let_others_in),
         cmocka_unit_test(test_works_the_same_over_tls),
         cmocka_unit_test(test_an_idle_session_holds_little_memory),
     };
