@@ -147,6 +147,11 @@ uint64_t ledger_room(struct ledger *ledger)
     return store_room(ledger->store);
 }
 
+const char *ledger_damage(const struct ledger *ledger)
+{
+    return store_damage(ledger->store);
+}
+
 enum status ledger_commit(struct ledger *ledger)
 {
     if (ledger->position.index == ledger->committed.index) {

@@ -45,6 +45,10 @@ uint64_t ledger_uncommitted_bytes(const struct ledger *ledger);
 /* Bytes by which the ledger's file may still grow (map_bytes). Any thread. */
 uint64_t ledger_room(struct ledger *ledger);
 
+/* The first damage that was met in the ledger's file, as a sentence that names table and key; ""
+ * for none. Any thread; valid as long as the ledger. */
+const char *ledger_damage(const struct ledger *ledger);
+
 /* ---- requests (leader only) --------------------------------------------------------------- */
 
 /*

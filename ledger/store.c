@@ -16,27 +16,13 @@
 static_assert(sizeof(size_t) == 8, "numbers are MDB_INTEGERKEY keys of 8 bytes");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "keys are little-endian on disk");
 
-enum { STORE_FORMAT_VERSION = 1, STORE_FILE_MODE = 0600 };
+enum { STORE_FORMAT_VERSION = 2, STORE_FILE_MODE = 0600 };
 
 static const char store_format_key[] = "format";
 static const char store_position_key[] = "position";
 
-struct table_info {
-    const char *name;
-    unsigned flags;
-};
-
-static const struct table_info table_infos[TABLE_COUNT] = {
-    [TABLE_ACCOUNTS] = {"accounts", MDB_INTEGERKEY},
-    [TABLE_ACCOUNT_IDS] = {"account_ids", 0},
-    [TABLE_CURRENCIES] = {"currencies", MDB_INTEGERKEY},
-    [TABLE_CURRENCY_CODES] = {"currency_codes", 0},
-    [TABLE_PAYMENTS] = {"payments", MDB_INTEGERKEY},
-    [TABLE_PAYMENT_IDS] = {"payment_ids", 0},
-    [TABLE_REFERENCES] = {"references", 0},
-    [TABLE_DIGESTS] = {"digests", MDB_INTEGERKEY},
-    [TABLE_META] = {"meta", 0},
-};
+/* Format 1 had no checksums: its version was the bare number. */
+enum { STORE_FORMAT_1_BYTES = 4 };
 
 enum status store_status(int error)
 {
@@ -56,7 +42,6 @@ enum status store_status(int error)
         return STATUS_NO_MEMORY;
     case MDB_READERS_FULL:
     case MDB_TXN_FULL:
-    case MDB_CURSOR_FULL:
         return STATUS_LIMIT;
     case MDB_CORRUPTED:
     case MDB_INVALID:
@@ -64,6 +49,8 @@ enum status store_status(int error)
     case MDB_PAGE_NOTFOUND:
     case MDB_INCOMPATIBLE:
     case MDB_BAD_VALSIZE:
+    case MDB_PAGE_FULL: /* these two are LMDB's words for a tree that is none */
+    case MDB_CURSOR_FULL:
         return STATUS_CORRUPT;
     default:
         return STATUS_IO;
@@ -82,43 +69,44 @@ static MDB_val name_key(const char *name)
     return store_text_value(text_of(name));
 }
 
-/* All tables and the format's version, in an empty environment. */
-static int tables_create(struct store *store, MDB_txn *txn)
+static int tables_open(struct store *store, MDB_txn *txn, unsigned flags)
 {
     for (int table = 0; table < TABLE_COUNT; table++) {
-        const struct table_info *info = &table_infos[table];
-        const int result =
-            mdb_dbi_open(txn, info->name, info->flags | MDB_CREATE, &store->tables[table]);
+        const unsigned key = store_number_keys[table] ? MDB_INTEGERKEY : 0;
+        const int result = mdb_dbi_open(txn, store_table_name((enum table)table), key | flags,
+                                        &store->tables[table]);
         if (result != MDB_SUCCESS) {
-            return result;
+            return result == MDB_NOTFOUND ? MDB_CORRUPTED : result;
         }
-    }
-    uint8_t version[4];
-    put_u32(version, STORE_FORMAT_VERSION);
-    MDB_val key = name_key(store_format_key);
-    MDB_val value = {.mv_size = sizeof(version), .mv_data = version};
-    return mdb_put(txn, store->tables[TABLE_META], &key, &value, 0);
-}
-
-static int tables_open(struct store *store, MDB_txn *txn)
-{
-    for (int table = 0; table < TABLE_COUNT; table++) {
-        const struct table_info *info = &table_infos[table];
-        const int result = mdb_dbi_open(txn, info->name, info->flags, &store->tables[table]);
-        if (result != MDB_SUCCESS) {
-            return result == MDB_NOTFOUND ? MDB_INVALID : result;
-        }
-    }
-    MDB_val key = name_key(store_format_key);
-    MDB_val value;
-    const int result = mdb_get(txn, store->tables[TABLE_META], &key, &value);
-    if (result != MDB_SUCCESS) {
-        return result == MDB_NOTFOUND ? MDB_INVALID : result;
-    }
-    if (value.mv_size != 4 || get_u32(value.mv_data) != STORE_FORMAT_VERSION) {
-        return MDB_VERSION_MISMATCH;
     }
     return MDB_SUCCESS;
+}
+
+/* STATUS_FOREIGN: another version, or none. */
+static enum status version_check(struct store_txn *txn)
+{
+    MDB_val key = name_key(store_format_key);
+    MDB_val row;
+    struct text version = {0};
+    if (mdb_get(txn->txn, txn->store->tables[TABLE_META], &key, &row) == MDB_SUCCESS &&
+        row.mv_size == STORE_FORMAT_1_BYTES) {
+        return STATUS_FOREIGN;
+    }
+    const enum status status = store_get(txn, TABLE_META, key, &version);
+    if (status != STATUS_OK) {
+        return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status;
+    }
+    return version.size == 4 && get_u32((const uint8_t *)version.data) == STORE_FORMAT_VERSION
+               ? STATUS_OK
+               : STATUS_FOREIGN;
+}
+
+static enum status version_put(struct store_txn *txn)
+{
+    uint8_t version[4];
+    put_u32(version, STORE_FORMAT_VERSION);
+    const struct text value = {.data = (const char *)version, .size = sizeof(version)};
+    return store_put(txn, TABLE_META, name_key(store_format_key), value, MDB_NOOVERWRITE);
 }
 
 /* True where the environment holds nothing at all: a new one. */
@@ -136,27 +124,34 @@ static int tables_absent(MDB_txn *txn, bool *absent)
     return result;
 }
 
-static int tables_prepare(struct store *store)
+/* Opens the tables, or makes them and the format's version in an empty environment. */
+static enum status tables_prepare(struct store *store, bool *created)
 {
-    MDB_txn *txn = NULL;
-    int result = mdb_txn_begin(store->env, NULL, store->read_only ? MDB_RDONLY : 0, &txn);
+    struct store_txn *txn = &store->write;
+    int result = mdb_txn_begin(store->env, NULL, store->read_only ? MDB_RDONLY : 0, &txn->txn);
     if (result != MDB_SUCCESS) {
-        return result;
+        txn->txn = NULL;
+        return store_status(result);
     }
     bool absent = false;
-    result = tables_absent(txn, &absent);
+    result = tables_absent(txn->txn, &absent);
+    const bool create = absent && !store->read_only;
     if (result == MDB_SUCCESS) {
-        result = absent && !store->read_only ? tables_create(store, txn) : tables_open(store, txn);
+        result = tables_open(store, txn->txn, create ? MDB_CREATE : 0);
     }
-    if (result != MDB_SUCCESS) {
-        mdb_txn_abort(txn);
-        return result;
+    enum status status = store_status(result);
+    if (status == STATUS_OK) {
+        status = create ? version_put(txn) : version_check(txn);
     }
-    result = mdb_txn_commit(txn);
-    if (result == MDB_SUCCESS && absent) {
-        result = mdb_env_sync(store->env, 1);
+    store_cursors_end(txn, !store->read_only);
+    MDB_txn *ended = txn->txn;
+    txn->txn = NULL;
+    if (status != STATUS_OK) {
+        mdb_txn_abort(ended);
+        return status;
     }
-    return result;
+    *created = create;
+    return store_status(mdb_txn_commit(ended));
 }
 
 static int environment_open(struct store *store, const struct store_options *options)
@@ -193,16 +188,23 @@ enum status store_open(struct store **store, const struct store_options *options
     }
     opened->read_only = options->read_only;
     opened->write.store = opened;
-    int result = environment_open(opened, options);
-    if (result == MDB_SUCCESS) {
-        result = tables_prepare(opened);
+    const int result = environment_open(opened, options);
+    enum status status = store_status(result);
+    bool created = false;
+    if (status == STATUS_OK) {
+        status = tables_prepare(opened, &created);
     }
-    if (result != MDB_SUCCESS) {
-        const enum status status = store_status(result);
+    if (status == STATUS_OK && created) {
+        status = store_sync(opened);
+    }
+    if (status != STATUS_OK) {
+        const char *damage = store_damage(opened);
         error_set(error, error_size, options->path,
-                  result == MDB_VERSION_MISMATCH ? "another format version than this program's"
-                  : status == STATUS_CORRUPT     ? "not a ledger of this program, or damaged"
-                                                 : mdb_strerror(result));
+                  status == STATUS_FOREIGN   ? "another format version than this program's"
+                  : damage[0] != '\0'        ? damage
+                  : status == STATUS_CORRUPT ? "damaged, or not a ledger of this program"
+                  : result != MDB_SUCCESS    ? mdb_strerror(result)
+                                             : status_text(status));
         store_close(opened);
         return status;
     }
@@ -254,6 +256,7 @@ enum status store_write_commit(struct store *store, const struct position *posit
         return status;
     }
     /* LMDB frees the transaction, also where it could not be committed. */
+    store_cursors_end(txn, true);
     MDB_txn *committed = txn->txn;
     txn->txn = NULL;
     return store_status(mdb_txn_commit(committed));
@@ -263,6 +266,7 @@ void store_write_abort(struct store *store)
 {
     assert(store != NULL);
     if (store->write.txn != NULL) {
+        store_cursors_end(&store->write, true);
         mdb_txn_abort(store->write.txn);
         store->write.txn = NULL;
     }
@@ -310,6 +314,7 @@ void store_read_end(struct store_txn *txn)
         return;
     }
     assert(txn != &txn->store->write);
+    store_cursors_end(txn, false);
     mdb_txn_abort(txn->txn);
     free(txn);
 }

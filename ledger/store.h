@@ -7,6 +7,9 @@
  * that took a seq, also currencies and accounts), payment_ids (uuid -> seq), references (text ->
  * seq), digests (seq -> digest, the newest DIGESTS_KEPT), meta (position, counts, identity).
  *
+ * Every row carries a checksum over its table, key and value, which each read checks; that a row is
+ * absent is proved by its neighbours. Damage is STATUS_CORRUPT, and store_damage says where.
+ *
  * Flags: MDB_NOMETASYNC | MDB_NOTLS, never NOSYNC, WRITEMAP or MAPASYNC. raft's log is the durable
  * truth; position and effects are in one transaction, so a crash loses whole entries, which raft
  * replays.
@@ -16,6 +19,20 @@
 
 #include "ledger/entry.h"
 #include "ledger/view.h"
+
+/* In the order of their tags on disk (docs/format.md). */
+enum table {
+    TABLE_ACCOUNTS,
+    TABLE_ACCOUNT_IDS,
+    TABLE_CURRENCIES,
+    TABLE_CURRENCY_CODES,
+    TABLE_PAYMENTS,
+    TABLE_PAYMENT_IDS,
+    TABLE_REFERENCES,
+    TABLE_DIGESTS,
+    TABLE_META,
+    TABLE_COUNT
+};
 
 /* Where the state stands. Stored in the same transaction as the effects. */
 struct position {
@@ -44,11 +61,17 @@ struct store_options {
     bool read_only;     /* no write transaction (checks of a copy) */
 };
 
-/* STATUS_IO, STATUS_CORRUPT (not ours, damaged, other format version), STATUS_NO_MEMORY; `error`
- * gets a sentence. */
+/* STATUS_IO, STATUS_CORRUPT (damaged, or not ours at all), STATUS_FOREIGN (another format version),
+ * STATUS_NO_MEMORY; `error` gets a sentence. */
 enum status MUST_CHECK store_open(struct store **store, const struct store_options *options,
                                   char *error, size_t error_size);
 void store_close(struct store *store);
+
+const char *store_table_name(enum table table);
+
+/* The first damage that any read of this store met, as a sentence that names table and key; "" for
+ * none. Any thread; valid as long as the store. */
+const char *store_damage(struct store *store);
 
 /* The write transaction: begun at the first use after a commit. LMDB ties it to the thread that
  * began it: begin, commit and abort on one thread (store_close aborts too). After a failed write

@@ -44,7 +44,8 @@ static enum status tables_count(struct store_txn *txn, struct store_summary *sum
 
 /* Totals of different currencies are added up as bare numbers: a check, not a sum of money. They
  * wrap where many accounts are close to the limit, on every node alike. */
-static enum status accounts_sum(MDB_cursor *cursor, struct store_summary *summary)
+static enum status accounts_sum(struct store *store, MDB_cursor *cursor,
+                                struct store_summary *summary)
 {
     MDB_val key;
     MDB_val value;
@@ -55,8 +56,11 @@ static enum status accounts_sum(MDB_cursor *cursor, struct store_summary *summar
             return STATUS_CORRUPT;
         }
         struct account account;
-        const struct text row = {.data = value.mv_data, .size = value.mv_size};
-        const enum status status = account_row_read(row, expected, &account);
+        struct text row;
+        enum status status = store_row_check(store, TABLE_ACCOUNTS, key, value, &row);
+        if (status == STATUS_OK) {
+            status = account_row_read(row, expected, &account);
+        }
         if (status != STATUS_OK) {
             return status;
         }
@@ -87,7 +91,7 @@ enum status store_summarize(struct store *store, struct store_summary *summary)
         status = store_status(mdb_cursor_open(txn->txn, store->tables[TABLE_ACCOUNTS], &cursor));
     }
     if (status == STATUS_OK) {
-        status = accounts_sum(cursor, &found);
+        status = accounts_sum(store, cursor, &found);
         mdb_cursor_close(cursor);
     }
     store_read_end(txn);

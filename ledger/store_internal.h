@@ -7,44 +7,76 @@
 #include "ledger/store.h"
 
 #include <lmdb.h>
-
-enum table {
-    TABLE_ACCOUNTS,
-    TABLE_ACCOUNT_IDS,
-    TABLE_CURRENCIES,
-    TABLE_CURRENCY_CODES,
-    TABLE_PAYMENTS,
-    TABLE_PAYMENT_IDS,
-    TABLE_REFERENCES,
-    TABLE_DIGESTS,
-    TABLE_META,
-    TABLE_COUNT
-};
+#include <stdatomic.h>
 
 struct store_txn {
     struct store *store;
     MDB_txn *txn; /* NULL: the write transaction is not open */
+    /* One for each table that was used: it stays where the last look-up left it, so that a row that
+     * was found absent is put in without another way down from the root. */
+    MDB_cursor *cursors[TABLE_COUNT];
+};
+
+enum { STORE_DAMAGE_BYTES = 256 };
+
+/* The first damage that was met; any thread. */
+struct store_damage {
+    _Atomic int state; /* 0: none, 1: being written, 2: text is whole */
+    char text[STORE_DAMAGE_BYTES];
 };
 
 struct store {
     MDB_env *env;
     MDB_dbi tables[TABLE_COUNT];
     struct store_txn write;
+    struct store_damage damage;
     bool read_only;
 };
 
+/* Every row ends with a CRC32C over its table's tag, the size of its key, key and value. */
+enum { ROW_CRC_BYTES = 4, STORE_KEY_BYTES_MAX = REFERENCE_BYTES_MAX };
+
+/* ---- store.c ------------------------------------------------------------------------------- */
+
 /* LMDB's and the system's numbers as a status. */
 enum status MUST_CHECK store_status(int error);
+
+/* ---- store_row.c --------------------------------------------------------------------------- */
+
+extern const bool store_number_keys[TABLE_COUNT]; /* keys are numbers, else bytes */
 
 /* Keys that are numbers are 8 bytes in memory order, as MDB_INTEGERKEY wants them. */
 MDB_val store_number_key(const uint64_t *number);
 MDB_val store_text_value(struct text text);
 
-/* The value under a key, borrowed from the map. STATUS_NOT_FOUND where there is none. */
+/* Below, at or above 0, as keys are ordered in the table. Both have passed store_key_check. */
+int store_key_compare(enum table table, MDB_val a, MDB_val b);
+
+/* STATUS_CORRUPT, after remembering what is wrong with which row; `key` may be NULL. */
+enum status store_damaged(struct store *store, enum table table, const MDB_val *key,
+                          const char *what);
+/* The same as store_status, and remembers damage that LMDB itself noticed. */
+enum status store_failed(struct store *store, enum table table, const MDB_val *key, int error);
+
+/* A row as it stands in LMDB: checks the sizes and the CRC, and gives the value without it. */
+enum status MUST_CHECK store_row_check(struct store *store, enum table table, MDB_val key,
+                                       MDB_val row, struct text *value);
+
+/*
+ * The value under a key, borrowed from the map. STATUS_NOT_FOUND where there is none: the rows
+ * before and behind were then looked at, are whole, and leave the place of the key empty.
+ */
 enum status MUST_CHECK store_get(struct store_txn *txn, enum table table, MDB_val key,
                                  struct text *value);
+/* With MDB_NOOVERWRITE or MDB_APPEND the key must be new: STATUS_CORRUPT where it is not. */
 enum status MUST_CHECK store_put(struct store_txn *txn, enum table table, MDB_val key,
                                  struct text value, unsigned flags);
+/* Closes the cursors of a read transaction, or forgets those that LMDB closed with a written one.
+ */
+void store_cursors_end(struct store_txn *txn, bool closed_by_lmdb);
+
+/* ---- store_table.c ------------------------------------------------------------------------- */
+
 /* A value that is a number: 8 bytes. STATUS_CORRUPT where it is something else. */
 enum status MUST_CHECK store_get_number(struct store_txn *txn, enum table table, MDB_val key,
                                         uint64_t *number);

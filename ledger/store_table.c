@@ -1,6 +1,6 @@
 /*
- * Reads and writes of single values. Every read checks what it finds: a damaged file is reported as
- * STATUS_CORRUPT and stops the node rather than moving money.
+ * Reads and writes of single values. Every read checks what it finds: what has a right checksum and
+ * makes no sense all the same is damage too, and stops the node rather than moving money.
  */
 #include "ledger/store_internal.h"
 
@@ -10,38 +10,6 @@
 
 #include <string.h>
 
-MDB_val store_number_key(const uint64_t *number)
-{
-    return store_text_value((struct text){.data = (const char *)number, .size = sizeof(*number)});
-}
-
-MDB_val store_text_value(struct text text)
-{
-    /* LMDB's values are not const, though it never writes to keys and values that it is given. */
-    return (MDB_val){.mv_size = text.size, .mv_data = (void *)(uintptr_t)text.data};
-}
-
-enum status store_get(struct store_txn *txn, enum table table, MDB_val key, struct text *value)
-{
-    assert(txn != NULL && txn->txn != NULL && value != NULL);
-    MDB_val found;
-    const int result = mdb_get(txn->txn, txn->store->tables[table], &key, &found);
-    if (result != MDB_SUCCESS) {
-        return store_status(result);
-    }
-    *value = (struct text){.data = found.mv_data, .size = found.mv_size};
-    return STATUS_OK;
-}
-
-enum status store_put(struct store_txn *txn, enum table table, MDB_val key, struct text value,
-                      unsigned flags)
-{
-    assert(txn != NULL && txn->txn != NULL);
-    assert(txn == &txn->store->write);
-    MDB_val stored = store_text_value(value);
-    return store_status(mdb_put(txn->txn, txn->store->tables[table], &key, &stored, flags));
-}
-
 enum status store_get_number(struct store_txn *txn, enum table table, MDB_val key, uint64_t *number)
 {
     struct text value = {0};
@@ -49,11 +17,11 @@ enum status store_get_number(struct store_txn *txn, enum table table, MDB_val ke
     if (status != STATUS_OK) {
         return status;
     }
-    if (value.size != sizeof(*number)) {
-        return STATUS_CORRUPT;
+    if (value.size != sizeof(*number) || get_u64((const uint8_t *)value.data) == 0) {
+        return store_damaged(txn->store, table, &key, "the row is no number");
     }
     *number = get_u64((const uint8_t *)value.data);
-    return *number > 0 ? STATUS_OK : STATUS_CORRUPT;
+    return STATUS_OK;
 }
 
 enum status store_put_number(struct store_txn *txn, enum table table, MDB_val key, uint64_t number,
@@ -190,28 +158,29 @@ enum status store_digest(struct store_txn *txn, uint64_t seq, struct digest *dig
 }
 
 /* Drops the oldest digest where there are more than DIGESTS_KEPT. */
-static int digests_prune(struct store_txn *txn)
+static enum status digests_prune(struct store_txn *txn)
 {
-    const MDB_dbi table = txn->store->tables[TABLE_DIGESTS];
+    struct store *store = txn->store;
     MDB_stat stat;
-    int result = mdb_stat(txn->txn, table, &stat);
-    if (result != MDB_SUCCESS || stat.ms_entries <= DIGESTS_KEPT) {
-        return result;
-    }
-    assert(stat.ms_entries == DIGESTS_KEPT + 1);
-    MDB_cursor *cursor = NULL;
-    result = mdb_cursor_open(txn->txn, table, &cursor);
+    int result = mdb_stat(txn->txn, store->tables[TABLE_DIGESTS], &stat);
     if (result != MDB_SUCCESS) {
-        return result;
+        return store_failed(store, TABLE_DIGESTS, NULL, result);
     }
+    if (stat.ms_entries <= DIGESTS_KEPT) {
+        return STATUS_OK;
+    }
+    if (stat.ms_entries != DIGESTS_KEPT + 1) {
+        return store_damaged(store, TABLE_DIGESTS, NULL, "there are too many rows");
+    }
+    MDB_cursor *cursor = txn->cursors[TABLE_DIGESTS]; /* of the row that was just put */
+    assert(cursor != NULL);
     MDB_val key;
-    MDB_val value;
-    result = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    MDB_val row;
+    result = mdb_cursor_get(cursor, &key, &row, MDB_FIRST);
     if (result == MDB_SUCCESS) {
         result = mdb_cursor_del(cursor, 0);
     }
-    mdb_cursor_close(cursor);
-    return result;
+    return result == MDB_SUCCESS ? STATUS_OK : store_failed(store, TABLE_DIGESTS, NULL, result);
 }
 
 enum status store_digest_put(struct store_txn *txn, uint64_t seq, const struct digest *digest)
@@ -220,5 +189,5 @@ enum status store_digest_put(struct store_txn *txn, uint64_t seq, const struct d
     const struct text value = {.data = (const char *)digest->bytes, .size = sizeof(digest->bytes)};
     const enum status status =
         store_put(txn, TABLE_DIGESTS, store_number_key(&seq), value, MDB_APPEND);
-    return status == STATUS_OK ? store_status(digests_prune(txn)) : status;
+    return status == STATUS_OK ? digests_prune(txn) : status;
 }

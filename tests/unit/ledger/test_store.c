@@ -1,4 +1,5 @@
 /* The store: transactions, what survives a close, and files that are refused. */
+#include "base/crc32c.h"
 #include "tests/support/store_rig.h"
 
 #include <pthread.h>
@@ -141,7 +142,7 @@ static void the_newest_digests_are_kept(void **state)
     memcpy(&found, digest.bytes, sizeof(found));
     assert_int_equal(found, count);
     check_status(store_digest(txn, 3 * count - 1, &digest), STATUS_NOT_FOUND);
-    check_status(store_digest_put(txn, 3 * count, &digest), STATUS_EXISTS);
+    check_status(store_digest_put(txn, 3 * count, &digest), STATUS_CORRUPT);
 }
 
 static void a_full_map_is_reported_and_undone(void **state)
@@ -189,19 +190,31 @@ static void damaged_files_are_refused(void **state)
     assert_non_null(strstr(error, rig->dir));
 }
 
-/* Raises the version that is stored behind the key "format". */
-static void version_raise(const char *path)
+/* What is done to the row of the key "format": {node head}, "format", version, CRC. */
+enum version_change { VERSION_RAISED, VERSION_FLIPPED, VERSION_BARE };
+
+static void version_change(const char *path, enum version_change change)
 {
     static uint8_t bytes[256 * 1024];
-    static const uint8_t wanted[] = {'f', 'o', 'r', 'm', 'a', 't', 1, 0, 0, 0};
+    static const uint8_t wanted[] = {'f', 'o', 'r', 'm', 'a', 't', 2, 0, 0, 0};
     FILE *file = fopen(path, "r+b");
     assert_non_null(file);
     const size_t size = fread(bytes, 1, sizeof(bytes), file);
     int found = 0;
-    for (size_t i = 0; i + sizeof(wanted) <= size; i++) {
-        if (memcmp(bytes + i, wanted, sizeof(wanted)) == 0) {
-            bytes[i + 6]++;
-            found++;
+    for (size_t i = 8; i + sizeof(wanted) + 4 <= size; i++) {
+        if (memcmp(bytes + i, wanted, sizeof(wanted)) != 0) {
+            continue;
+        }
+        found++;
+        if (change == VERSION_BARE) {
+            assert_int_equal(bytes[i - 8], 8);
+            bytes[i - 8] = 4; /* the size of the value, as format 1 had it */
+            continue;
+        }
+        bytes[i + 6]++;
+        if (change == VERSION_RAISED) {
+            static const uint8_t head[] = {TABLE_META, 6};
+            put_u32(bytes + i + 10, crc32c(crc32c(0, head, 2), bytes + i, sizeof(wanted)));
         }
     }
     assert_true(found > 0);
@@ -210,9 +223,9 @@ static void version_raise(const char *path)
     assert_int_equal(fclose(file), 0);
 }
 
-static void another_format_version_is_refused(void **state)
+static void check_version_change(struct store_rig *rig, enum version_change change,
+                                 enum status wanted, const char *said)
 {
-    struct store_rig *rig = *state;
     char path[4096];
     char error[256] = "";
     struct store *store = NULL;
@@ -220,9 +233,24 @@ static void another_format_version_is_refused(void **state)
     assert_true(snprintf(path, sizeof(path), "%s/data.mdb", rig->dir) > 0);
     store_close(rig->store);
     rig->store = NULL;
-    version_raise(path);
-    check_status(store_open(&store, &options, error, sizeof(error)), STATUS_CORRUPT);
-    assert_non_null(strstr(error, "version"));
+    version_change(path, change);
+    check_status(store_open(&store, &options, error, sizeof(error)), wanted);
+    assert_non_null(strstr(error, said));
+}
+
+static void another_format_version_is_refused(void **state)
+{
+    check_version_change(*state, VERSION_RAISED, STATUS_FOREIGN, "version");
+}
+
+static void the_format_without_checksums_is_refused(void **state)
+{
+    check_version_change(*state, VERSION_BARE, STATUS_FOREIGN, "version");
+}
+
+static void a_damaged_version_is_not_another_one(void **state)
+{
+    check_version_change(*state, VERSION_FLIPPED, STATUS_CORRUPT, "table=meta key=format");
 }
 
 static void a_read_only_store_is_not_created(void **state)
@@ -311,6 +339,8 @@ int main(void)
         STORE_TEST(a_full_map_is_reported_and_undone),
         STORE_TEST(damaged_files_are_refused),
         STORE_TEST(another_format_version_is_refused),
+        STORE_TEST(the_format_without_checksums_is_refused),
+        STORE_TEST(a_damaged_version_is_not_another_one),
         cmocka_unit_test(a_read_only_store_is_not_created),
         cmocka_unit_test(a_missing_directory_is_an_error),
         STORE_TEST(threads_read_while_one_writes),

@@ -120,7 +120,7 @@ static void a_second_record_under_a_seq_or_id_is_an_error(void **state)
     store_rig_record(&view, 5, &id);
     check_ok(view.view.error);
     store_rig_record(&view, 4, &id);
-    check_status(view.view.error, STATUS_EXISTS);
+    check_status(view.view.error, STATUS_CORRUPT);
     /* From then on the view knows nothing and changes nothing. */
     assert_false(view.view.functions->account_get(&view.view, 1, &account));
     const struct account bob = store_rig_account(2, "bob");
