@@ -160,8 +160,16 @@ enum {
     COMMIT_SCAN_MS = 5,                       /* a waiting scan brings the commit forward to this */
     COMMIT_ENTRY_BYTES_MAX = 8 * 1024 * 1024, /* entries applied in one transaction (dirty pages) */
     STORE_READERS_MAX = WORKERS_MAX + 16,     /* a scan on each worker, the transfer, tools */
-    RECORD_BYTES_MAX = 32 * 1024, /* 64 legs with texts, metadata, 128 sides of 49 bytes */
-    READER_AGE_MS_MAX = 1000,     /* a read transaction is never held longer */
+    /* The scrub compares everything that a ledger has twice. At a start it does what it can in this
+     * time; afterwards it goes round for ever, a piece at a time, with about a hundredth of a core.
+     */
+    SCRUB_START_MS = 1000,
+    SCRUB_START_ROWS = 1024, /* between two looks at the clock */
+    SCRUB_PIECE_ROWS = 256,
+    SCRUB_PIECE_PAUSE_MS = 20,
+    SCRUB_TOTALS_ACCOUNTS_MAX = 100000, /* read at once, in about 100 ms, to add them up */
+    RECORD_BYTES_MAX = 32 * 1024,       /* 64 legs with texts, metadata, 128 sides of 49 bytes */
+    READER_AGE_MS_MAX = 1000,           /* a read transaction is never held longer */
     /* The same for the ledger's map, where applying what is in the log would stop every node; an
      * eighth of small maps. It holds what comes in between two looks, some 400 ms of payments. */
     MAP_RESERVE_BYTES = 256 * 1024 * 1024,

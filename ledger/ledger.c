@@ -212,8 +212,3 @@ enum status ledger_copy(struct ledger *ledger, int fd)
 {
     return store_copy(ledger->store, fd);
 }
-
-enum status ledger_summarize(struct ledger *ledger, struct store_summary *summary)
-{
-    return store_summarize(ledger->store, summary);
-}

@@ -158,7 +158,4 @@ enum status MUST_CHECK ledger_digest_at(struct ledger *ledger, uint64_t seq, str
 /* A compact copy of the committed state to a descriptor. Any thread; blocks. */
 enum status MUST_CHECK ledger_copy(struct ledger *ledger, int fd);
 
-/* Record counts and recomputed totals of the committed state. Any thread; reads everything. */
-enum status MUST_CHECK ledger_summarize(struct ledger *ledger, struct store_summary *summary);
-
 #endif

@@ -152,13 +152,32 @@ enum status MUST_CHECK store_digest_put(struct store_txn *txn, uint64_t seq,
  */
 enum status MUST_CHECK store_copy(struct store *store, int fd);
 
-/* What a copy is checked by: record counts of each table and totals recomputed from the accounts.
- */
-struct store_summary {
-    struct position position;
-    uint64_t accounts, account_ids, currencies, payments, payment_ids, references;
-    u128 debits_posted, credits_posted, debits_held, credits_held; /* sums over all accounts */
+/* ---- walks: all rows of a table in the order of their keys (scrub.h) ----------------------- */
+
+struct store_row {
+    struct text key;
+    struct text value; /* without the checksum */
 };
-enum status MUST_CHECK store_summarize(struct store *store, struct store_summary *summary);
+
+/* Where a walk stands; zeroed but for the table it stands before the first row. It outlives the
+ * transactions that it is continued in, one after the other. */
+struct store_walk {
+    enum table table;
+    bool begun;
+    size_t key_size;
+    uint8_t key[REFERENCE_BYTES_MAX]; /* of the row last given */
+};
+
+/* The next row, borrowed as all reads are: its checksum is right, its key above the one before.
+ * STATUS_NOT_FOUND at the end. A read transaction has one walk at a time. */
+enum status MUST_CHECK store_walk_next(struct store_txn *txn, struct store_walk *walk,
+                                       struct store_row *row);
+
+/* Rows of a table, as LMDB counts them. */
+enum status MUST_CHECK store_count(struct store_txn *txn, enum table table, uint64_t *count);
+
+/* Remembers damage that its reader found in a row, for store_damage. Gives STATUS_CORRUPT. */
+enum status store_found_damage(struct store_txn *txn, enum table table, struct text key,
+                               const char *what);
 
 #endif

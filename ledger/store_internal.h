@@ -15,6 +15,8 @@ struct store_txn {
     /* One for each table that was used: it stays where the last look-up left it, so that a row that
      * was found absent is put in without another way down from the root. */
     MDB_cursor *cursors[TABLE_COUNT];
+    MDB_cursor *walk; /* of the present walk: look-ups must not move it */
+    enum table walk_table;
 };
 
 enum { STORE_DAMAGE_BYTES = 256 };

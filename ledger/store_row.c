@@ -183,6 +183,10 @@ void store_cursors_end(struct store_txn *txn, bool closed_by_lmdb)
         }
         txn->cursors[table] = NULL;
     }
+    if (txn->walk != NULL && !closed_by_lmdb) {
+        mdb_cursor_close(txn->walk);
+    }
+    txn->walk = NULL;
 }
 
 /* The last row before the key, which the cursor stands behind. `has_next`: there is one behind. */

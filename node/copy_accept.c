@@ -4,6 +4,7 @@
 #include "node/internal.h"
 
 #include "base/log.h"
+#include "ledger/scrub.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,18 +16,6 @@ static const char *const PART = "fetch";
 
 enum { FILE_BYTES_MAX = PATH_BYTES_MAX + 32 };
 
-/* The copy must be whole in itself: counts of all tables, and money that adds up. */
-static bool summary_is_sound(const struct store_summary *summary)
-{
-    const struct position *position = &summary->position;
-    return summary->accounts == position->accounts_count &&
-           summary->account_ids == position->accounts_count &&
-           summary->currencies == position->currencies_count &&
-           summary->payments == position->seq && summary->payment_ids == position->payments_count &&
-           summary->debits_posted == summary->credits_posted &&
-           summary->debits_held == summary->credits_held;
-}
-
 bool copy_check(struct node *node, const char *dir, uint64_t wanted_index, uint64_t *index)
 {
     char error[512];
@@ -37,17 +26,20 @@ bool copy_check(struct node *node, const char *dir, uint64_t wanted_index, uint6
         log_warn(PART, "%s", error);
         return false;
     }
-    struct store_summary summary;
-    enum status status = ledger_summarize(ledger, &summary);
+    struct position position;
+    const enum status status = scrub_all(ledger, &position);
+    if (status != STATUS_OK) {
+        log_warn(PART, "the copy is not whole: %s: %s", status_text(status), ledger_damage(ledger));
+    } else if (position.index < wanted_index) {
+        log_warn(PART, "the copy is not recent enough");
+    }
     ledger_close(ledger);
-    if (status != STATUS_OK || !summary_is_sound(&summary) ||
-        summary.position.index < wanted_index) {
-        log_warn(PART, "the copy is not whole or not recent enough");
+    if (status != STATUS_OK || position.index < wanted_index) {
         return false;
     }
-    log_info(PART, "the copy is sound: seq=%llu raft index=%llu",
-             (unsigned long long)summary.position.seq, (unsigned long long)summary.position.index);
-    *index = summary.position.index;
+    log_info(PART, "the copy is sound: seq=%llu raft index=%llu", (unsigned long long)position.seq,
+             (unsigned long long)position.index);
+    *index = position.index;
     return true;
 }
 

@@ -4,7 +4,7 @@
 #include "node/fault.h"
 
 #include "base/log.h"
-#include "ledger/ledger.h"
+#include "ledger/scrub.h"
 #include "tests/support/check.h"
 #include "tests/support/child.h"
 
@@ -26,8 +26,8 @@ static void read_a_cut_file(void *data)
     /* The two pages that tell where the rest stands are still there. */
     assert_int_equal(truncate(path, 2 * sysconf(_SC_PAGESIZE)), 0);
     fault_watch();
-    struct store_summary summary;
-    enum status status = ledger_summarize(ledger, &summary);
+    struct position position;
+    enum status status = scrub_all(ledger, &position);
     (void)status;
 }
 

@@ -1,0 +1,178 @@
+/*
+ * Rows whose checksums are right and that contradict each other: what an old page in place of a new
+ * one would bring.
+ */
+#include "ledger/scrub.h"
+
+#include "tests/support/check.h"
+#include "tests/support/ledger_driver.h"
+
+#include <string.h>
+
+static struct driver driver;
+
+static int set_up(void **state)
+{
+    (void)state;
+    driver_open(&driver);
+    driver_lead(&driver);
+    driver_make_bank(&driver);
+    struct command paid = make_payment(7, "bank", "alice", 5);
+    paid.payment.has_reference = true;
+    paid.payment.reference = TEXT("one");
+    assert_int_equal(driver_do(&driver, &paid, NULL), CODE_OK);
+    check_ok(ledger_flush(driver.ledger));
+    driver_resign(&driver);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    driver_close(&driver);
+    return 0;
+}
+
+/* Changes the store with `change`, as if it had always been so, and says what the scrub finds. */
+static const char *scrub_after(void (*change)(struct store_view *view, struct position *position))
+{
+    struct store *store = NULL;
+    struct store_txn *txn = NULL;
+    struct store_view view;
+    struct position position;
+    char error[256] = "";
+    const struct store_options options = {.path = driver.dir, .map_bytes = (uint64_t)4 << 30};
+    ledger_close(driver.ledger);
+    check_ok(store_open(&store, &options, error, sizeof(error)));
+    check_ok(store_write_begin(store, &txn));
+    check_ok(store_position(txn, &position));
+    store_view_init(&view, txn, &position, NULL);
+    change(&view, &position);
+    check_ok(view.view.error);
+    store_view_deinit(&view);
+    check_ok(store_write_commit(store, &position));
+    store_close(store);
+    const struct ledger_options ledger_options = {
+        .path = driver.dir, .map_bytes = options.map_bytes, .metrics = &driver.metrics};
+    check_ok(ledger_open(&driver.ledger, &ledger_options, error, sizeof(error)));
+    struct position checked;
+    check_status(scrub_all(driver.ledger, &checked), STATUS_CORRUPT);
+    return ledger_damage(driver.ledger);
+}
+
+static struct account account_get(struct store_view *view, uint64_t number)
+{
+    struct account account;
+    assert_true(view->view.functions->account_get(&view->view, number, &account));
+    return account;
+}
+
+static void balance_changes(struct store_view *view, struct position *position)
+{
+    (void)position;
+    struct account account = account_get(view, 1);
+    account.credits_posted += 1;
+    view->view.functions->account_put(&view->view, &account);
+}
+
+static void account_is_old(struct store_view *view, struct position *position)
+{
+    (void)position;
+    struct account account = account_get(view, 1);
+    assert_true(account.entries_count == 2);
+    account.entries_count = 1; /* as after the first payment */
+    account.credits_posted = 1000;
+    account.history_seq[0]--;
+    view->view.functions->account_put(&view->view, &account);
+}
+
+static void account_has_no_entries(struct store_view *view, struct position *position)
+{
+    (void)position;
+    struct account account = account_get(view, 1);
+    account.entries_count = 0;
+    view->view.functions->account_put(&view->view, &account);
+}
+
+static void totals_are_old(struct store_view *view, struct position *position)
+{
+    (void)position;
+    struct currency currency;
+    assert_true(view->view.functions->currency_get(&view->view, 1, &currency));
+    currency.debits_posted -= 5;
+    currency.credits_posted -= 5;
+    view->view.functions->currency_put(&view->view, &currency);
+}
+
+static void books_do_not_balance(struct store_view *view, struct position *position)
+{
+    (void)position;
+    struct currency currency;
+    assert_true(view->view.functions->currency_get(&view->view, 1, &currency));
+    currency.debits_posted -= 5;
+    view->view.functions->currency_put(&view->view, &currency);
+}
+
+static void reference_leads_elsewhere(struct store_view *view, struct position *position)
+{
+    view->view.functions->reference_put(&view->view, TEXT("two"), position->seq);
+}
+
+static void id_leads_elsewhere(struct store_view *view, struct position *position)
+{
+    struct account account = account_get(view, 1);
+    account.number = 5;
+    account.id[0] = 'b';
+    view->view.functions->account_put(&view->view, &account); /* a copy of alice: blice */
+    position->accounts_count = 5;
+}
+
+static void position_is_behind(struct store_view *view, struct position *position)
+{
+    (void)view;
+    position->seq--;
+}
+
+static void digest_is_another(struct store_view *view, struct position *position)
+{
+    (void)view;
+    position->digest.bytes[0] ^= 1;
+}
+
+static void contradictions_are_named(void **state)
+{
+    static const struct {
+        void (*change)(struct store_view *view, struct position *position);
+        const char *said;
+    } cases[] = {
+        {balance_changes, "table=accounts key=1: its newest entry has another balance"},
+        {account_is_old, "table=currencies key=1: its totals are not the sums"},
+        {account_has_no_entries, "table=accounts key=1: its entries are not those"},
+        {totals_are_old, "table=currencies key=1: its totals are not the sums"},
+        {books_do_not_balance, "table=currencies key=1: its books do not balance"},
+        {reference_leads_elsewhere, "table=references key=two: the payment has another reference"},
+        {id_leads_elsewhere, "table=accounts key=5: its newest entry is in no payment"},
+        {position_is_behind, "table=payments key=-: LMDB counts other rows"},
+        {digest_is_another, "table=meta key=position: its digest is not the newest"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (i > 0) {
+            assert_int_equal(set_up(state), 0);
+        }
+        const char *said = scrub_after(cases[i].change);
+        if (strstr(said, cases[i].said) == NULL) {
+            fail_msg("case %zu: %s, not: %s", i, said, cases[i].said);
+        }
+        if (i + 1 < sizeof(cases) / sizeof(cases[0])) {
+            assert_int_equal(tear_down(state), 0);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(contradictions_are_named, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
