@@ -236,6 +236,10 @@ static int guard_put(struct raft_io *io, unsigned trailing, struct raft_io_snaps
  * raft 0.22 dereferences NULL when the leader's snapshot arrives while it takes one of its own, and
  * forgets to free one that arrives while another is being stored. Such messages are dropped here:
  * the leader sends them again.
+ *
+ * Whether a vote is one of its pre-vote it asks before it asks whether it is a candidate at all. In
+ * a follower that byte is the second of a pointer: where it is zero, the refusal of a pre-vote that
+ * comes late moves the follower to the next term, and its leader goes. Such votes are dropped.
  */
 static void guard_recv(struct raft_io *io, struct raft_message *message)
 {
@@ -246,6 +250,9 @@ static void guard_recv(struct raft_io *io, struct raft_message *message)
         log_debug("raft", "snapshot of node %llu put off: one is being stored", message->server_id);
         raft_configuration_close(&message->install_snapshot.conf);
         raft_free(message->install_snapshot.data.base);
+        return;
+    }
+    if (message->type == RAFT_REQUEST_VOTE_RESULT && raft->state != RAFT_CANDIDATE) {
         return;
     }
     /* raft keeps the former leader's id when a vote moves a follower to a new term. */

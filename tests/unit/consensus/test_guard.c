@@ -363,6 +363,24 @@ static void snapshot_of_the_leader_waits_for_an_own_one(void **state)
     free(fake);
 }
 
+/* The library reads a follower's memory as a candidate's (recv_request_vote_result.c of 0.22.1). */
+static void votes_come_to_candidates_only(void **state)
+{
+    (void)state;
+    struct fake *fake = fake_open();
+    assert_int_equal(fake->io.start(&fake->io, 25, NULL, raft_recv), 0);
+    struct raft_message message = {.type = RAFT_REQUEST_VOTE_RESULT, .server_id = 2};
+    fake->raft.state = RAFT_FOLLOWER;
+    fake->recv(&fake->io, &message);
+    fake->raft.state = RAFT_LEADER;
+    fake->recv(&fake->io, &message);
+    assert_int_equal(fake->received, 0);
+    fake->raft.state = RAFT_CANDIDATE;
+    fake->recv(&fake->io, &message);
+    assert_int_equal(fake->received, 1);
+    free(fake);
+}
+
 static void ordinary_messages_are_not_fatal(void **state)
 {
     (void)state;
@@ -552,6 +570,7 @@ int main(void)
         cmocka_unit_test(success_and_cancelling_pass_through),
         cmocka_unit_test(truncation_that_cuts_nothing_may_meet_a_snapshot),
         cmocka_unit_test(snapshot_of_the_leader_waits_for_an_own_one),
+        cmocka_unit_test(votes_come_to_candidates_only),
         cmocka_unit_test(ordinary_messages_are_not_fatal),
         cmocka_unit_test(write_failures_of_the_installed_library_stop_the_node),
     };
