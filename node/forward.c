@@ -34,13 +34,10 @@ enum status forward_open(struct node *node)
     if (forwards->slots == NULL) {
         return STATUS_NO_MEMORY;
     }
-    uint64_t generation = 0;
-    random_bytes(&generation, sizeof(generation));
-    for (uint32_t i = 0; i < FORWARDS_MAX; i++) {
-        forwards->slots[i].generation = generation & generation_mask;
-        forwards->slots[i].next_free = i + 1 < FORWARDS_MAX ? i + 1 : SLOT_NONE;
-    }
-    forwards->free_first = 0;
+    random_bytes(&forwards->generation, sizeof(forwards->generation));
+    forwards->generation &= generation_mask;
+    forwards->used = 0;
+    forwards->free_first = SLOT_NONE;
     list_init(&forwards->deadlines);
     return STATUS_OK;
 }
@@ -59,6 +56,24 @@ struct peer_state *node_peer(struct node *node, uint32_t id)
         }
     }
     return NULL;
+}
+
+/* Freed ones first, then those that never were used: pages of the table that are not needed stay
+ * untouched. SLOT_NONE where all are taken. */
+static uint32_t slot_take(struct forwards *forwards)
+{
+    uint32_t number = forwards->free_first;
+    if (number != SLOT_NONE) {
+        forwards->free_first = forwards->slots[number].next_free;
+        return number;
+    }
+    static_assert((int)SLOT_NONE == (int)FORWARDS_MAX, "behind the last slot there is none");
+    if (forwards->used == FORWARDS_MAX) {
+        return SLOT_NONE;
+    }
+    number = forwards->used++;
+    forwards->slots[number].generation = forwards->generation;
+    return number;
 }
 
 static void slot_free(struct node *node, uint32_t number)
@@ -141,20 +156,19 @@ void peer_item(struct node *node, uint32_t id, const struct link_item *item)
 void forward_send(struct node *node, struct job *job, uint32_t peer)
 {
     struct forwards *forwards = &node->forwards;
-    if (forwards->free_first == SLOT_NONE) {
+    uint32_t number = slot_take(forwards);
+    if (number == SLOT_NONE) {
         forward_end(node, job, CODE_OVERLOADED);
         return;
     }
-    uint32_t number = forwards->free_first;
     struct forward_slot *slot = &forwards->slots[number];
     job->ticket_out = slot->generation << SLOT_BITS | number;
     struct link_item item = {.kind = LINK_REQUEST,
                              .ticket = job->ticket_out,
                              .bytes = {(const char *)job->bytes.data, job->bytes.size}};
     metric_add(&node->metrics, METRIC_FORWARDS, 1);
-    /* Written before the slot is taken: a link that breaks on the way ends only older jobs. */
+    /* Written before the job is in the slot: a link that breaks on the way ends only older jobs. */
     peer_item(node, peer, &item);
-    forwards->free_first = slot->next_free;
     slot->job = job;
     slot->peer = peer;
     list_push(&forwards->deadlines, &job->deadline_node);

@@ -44,8 +44,10 @@ struct forward_slot {
 
 struct forwards {
     struct forward_slot *slots; /* FORWARDS_MAX */
-    uint32_t free_first;
-    struct list deadlines; /* jobs by deadline_node */
+    uint64_t generation;        /* of a slot's first use */
+    uint32_t used;              /* slots from here on were never used */
+    uint32_t free_first;        /* of the others */
+    struct list deadlines;      /* jobs by deadline_node */
 };
 
 /* What is known of another node, from its LINK_STATUS. */

@@ -1,4 +1,5 @@
 /* Requests to the leader and answers from it, as items for the links. */
+#include "consensus/internal.h"
 #include "tests/support/check.h"
 #include "tests/support/node_rig.h"
 
@@ -118,6 +119,46 @@ static void a_broken_link_ends_what_was_sent_over_it_alone(void **state)
     forward_link_down(&rig->node, 2);
 }
 
+/* The queue is full, so that the next request is preceded by a flush; the flush finds no stream. */
+static void a_link_that_breaks_under_a_request_ends_the_older_ones(void **state)
+{
+    struct node_rig *rig = *state;
+    struct consensus closing = {.closing = true}; /* sends nothing */
+    struct link_item item;
+    struct call *older[3];
+    for (int i = 0; i < 3; i++) {
+        older[i] = submit(rig, &item);
+    }
+    struct peer_state *peer = node_peer(&rig->node, 2);
+    for (uint32_t i = 0; i < 300; i++) {
+        static const uint8_t much[1024];
+        write_bytes(&peer->out, much, sizeof(much));
+    }
+    rig->node.consensus = &closing;
+    struct call *call = node_rig_execute(rig, "EUR");
+    check_ok(node_submit(&rig->node, call));
+    node_inbox(&rig->node);
+    rig->node.consensus = NULL;
+    for (int i = 0; i < 3; i++) {
+        expect_code(rig, older[i], CODE_UNKNOWN);
+    }
+    assert_false(node_rig_answered(rig, call));
+    assert_true(node_rig_sent(rig, 2, &item));
+    forward_link_down(&rig->node, 2);
+    expect_code(rig, call, CODE_UNKNOWN);
+    /* All four slots are there for others. */
+    for (int i = 0; i < 3; i++) {
+        older[i] = submit(rig, &item);
+    }
+    call = submit(rig, &item);
+    assert_int_equal(rig->node.forwards.used, 4);
+    forward_link_down(&rig->node, 2);
+    for (int i = 0; i < 3; i++) {
+        expect_code(rig, older[i], CODE_UNKNOWN);
+    }
+    expect_code(rig, call, CODE_UNKNOWN);
+}
+
 static void nothing_is_queued_for_a_link_that_is_down(void **state)
 {
     struct node_rig *rig = *state;
@@ -224,6 +265,7 @@ int main(void)
         TEST(tickets_of_a_life_before_mean_nothing),
         TEST(past_its_deadline_the_outcome_is_unknown),
         TEST(a_broken_link_ends_what_was_sent_over_it_alone),
+        TEST(a_link_that_breaks_under_a_request_ends_the_older_ones),
         TEST(nothing_is_queued_for_a_link_that_is_down),
         TEST(requests_are_forwarded_once_only),
         TEST(a_leader_works_for_others),
