@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "tests/simulation/faults.h"
+#include "tests/simulation/rpc.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,57 +80,6 @@ uint64_t wire_delay(void)
 
 /* ---- parcels ------------------------------------------------------------------------------- */
 
-static void message_copy(const struct raft_message *from, struct raft_message *to)
-{
-    *to = *from;
-    if (from->type == RAFT_APPEND_ENTRIES) {
-        const struct raft_append_entries *append = &from->append_entries;
-        to->append_entries.entries = NULL;
-        if (append->n_entries == 0) {
-            return;
-        }
-        size_t size = 0;
-        for (unsigned i = 0; i < append->n_entries; i++) {
-            size += append->entries[i].buf.len;
-        }
-        uint8_t *batch = raft_malloc(size);
-        struct raft_entry *entries = raft_calloc(append->n_entries, sizeof(*entries));
-        assert(batch != NULL && entries != NULL);
-        for (unsigned i = 0; i < append->n_entries; i++) {
-            entries[i] = append->entries[i];
-            entries[i].buf.base = batch;
-            memcpy(batch, append->entries[i].buf.base, entries[i].buf.len);
-            batch += entries[i].buf.len;
-        }
-        for (unsigned i = 0; i < append->n_entries; i++) {
-            entries[i].batch = entries[0].buf.base;
-        }
-        to->append_entries.entries = entries;
-    } else if (from->type == RAFT_INSTALL_SNAPSHOT) {
-        const struct raft_install_snapshot *install = &from->install_snapshot;
-        struct raft_buffer encoded;
-        int failed = raft_configuration_encode(&install->conf, &encoded);
-        raft_configuration_init(&to->install_snapshot.conf);
-        failed |= raft_configuration_decode(&encoded, &to->install_snapshot.conf);
-        assert(failed == 0);
-        raft_free(encoded.base);
-        to->install_snapshot.data.base = raft_malloc(install->data.len);
-        assert(to->install_snapshot.data.base != NULL);
-        memcpy(to->install_snapshot.data.base, install->data.base, install->data.len);
-    }
-}
-
-static void message_free(struct raft_message *message)
-{
-    if (message->type == RAFT_APPEND_ENTRIES && message->append_entries.entries != NULL) {
-        raft_free(message->append_entries.entries[0].batch);
-        raft_free(message->append_entries.entries);
-    } else if (message->type == RAFT_INSTALL_SNAPSHOT) {
-        raft_configuration_close(&message->install_snapshot.conf);
-        raft_free(message->install_snapshot.data.base);
-    }
-}
-
 static void parcel_free(struct parcel *parcel)
 {
     free(parcel->bytes);
@@ -140,7 +90,7 @@ static void parcel_drop(struct way *way, struct parcel *parcel)
 {
     list_remove(&parcel->node);
     if (way->kind == STREAM_RAFT) {
-        message_free(&parcel->message);
+        rpc_free(&parcel->message);
     }
     parcel_free(parcel);
 }
@@ -254,7 +204,7 @@ static void parcel_receive(struct way *way, struct parcel *parcel)
     struct process *to = way->to;
     if (to->consensus == NULL) {
         if (way->kind == STREAM_RAFT) {
-            message_free(&parcel->message);
+            rpc_free(&parcel->message);
         }
         return;
     }
@@ -315,7 +265,7 @@ static void way_deliver(void *data)
         way->stuck_at_ns = 0;
     } else if (way_stuck(way)) {
         if (way->kind == STREAM_RAFT) {
-            message_free(&parcel->message);
+            rpc_free(&parcel->message);
         }
         parcel_free(parcel);
         return;
@@ -449,15 +399,11 @@ int wire_raft_send(struct raft_io *io, struct raft_io_send *request,
     struct way *way = way_of(process->place, place, STREAM_RAFT);
     struct parcel *parcel = calloc(1, sizeof(*parcel));
     assert(parcel != NULL);
-    message_copy(message, &parcel->message);
+    rpc_copy(message, &parcel->message);
     parcel->request = request;
     parcel->done = done;
-    for (unsigned i = 0;
-         message->type == RAFT_APPEND_ENTRIES && i < message->append_entries.n_entries; i++) {
-        parcel->size += message->append_entries.entries[i].buf.len;
-    }
-    world_note("send", message->type * 100 + process->id * 10 + message->server_id,
-               message->type == RAFT_APPEND_ENTRIES ? message->append_entries.n_entries : 0);
+    parcel->size = rpc_entries_bytes(message);
+    rpc_note(process->id, message);
     if (way->up && breaks_now()) {
         way_break(way, 0);
     }
