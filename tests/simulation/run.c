@@ -173,6 +173,11 @@ void run_seed(const struct run_options *options, const char *root)
         run_faults(options, &dice);
     }
     run_heal(&dice);
+    for (uint32_t i = 0; i < nodes; i++) {
+        if (processes[i].pages.writes == 0) {
+            world_fail("node %u: LMDB writes past the virtual disk", processes[i].id);
+        }
+    }
     if (options->quiet) {
         return;
     }
