@@ -136,7 +136,6 @@ bool oracle_balance(int account, uint64_t seq, i128 *posted, uint64_t *entries)
 void oracle_open(void)
 {
     static struct model_payment refused;
-    memset(&oracle, 0, sizeof(oracle));
     model_init(&oracle.model, PAYMENTS_MAX);
     /* Number 0 stands for an item outside of an entry that makes a batch fail. */
     oracle.model.records[0].payment = &refused;
