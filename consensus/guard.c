@@ -233,6 +233,28 @@ static int guard_put(struct raft_io *io, unsigned trailing, struct raft_io_snaps
 }
 
 /*
+ * An entry that was cut off, and comes back while its copy from before is still being sent or
+ * written, gets no place in raft's log, but in the summary of it: raft 0.22 ignores the error. It
+ * would go on to vote with entries that it does not have, and crash at the next.
+ */
+static void guard_check_entries(struct guard *guard)
+{
+    static const char lost[] = "append ";
+    if (!guard->closing && strncmp(raft_errmsg(guard->raft), lost, sizeof(lost) - 1) == 0) {
+        fail_stop(EXIT_DISK, "raft", "the log must take back entries that are in use: restart");
+    }
+}
+
+/* 0: it is not from a leader. */
+static raft_term term_of_leader(const struct raft_message *message)
+{
+    if (message->type == RAFT_APPEND_ENTRIES) {
+        return message->append_entries.term;
+    }
+    return message->type == RAFT_INSTALL_SNAPSHOT ? message->install_snapshot.term : 0;
+}
+
+/*
  * raft 0.22 dereferences NULL when the leader's snapshot arrives while it takes one of its own, and
  * forgets to free one that arrives while another is being stored. Such messages are dropped here:
  * the leader sends them again.
@@ -256,15 +278,15 @@ static void guard_recv(struct raft_io *io, struct raft_message *message)
         return;
     }
     /* raft keeps the former leader's id when a vote moves a follower to a new term. */
-    if (message->type == RAFT_APPEND_ENTRIES && message->append_entries.term >= guard->heard_term) {
+    raft_term term = term_of_leader(message);
+    if (term >= guard->heard_term && term != 0) {
         guard->heard_leader = message->server_id;
-        guard->heard_term = message->append_entries.term;
-    } else if (message->type == RAFT_INSTALL_SNAPSHOT &&
-               message->install_snapshot.term >= guard->heard_term) {
-        guard->heard_leader = message->server_id;
-        guard->heard_term = message->install_snapshot.term;
+        guard->heard_term = term;
     }
+    guard->hears_old_term = term != 0 && term < raft_current_term(raft);
     guard->recv(io, message);
+    guard->hears_old_term = false;
+    guard_check_entries(guard);
 }
 
 /*
@@ -304,7 +326,7 @@ static int guard_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *r
 }
 
 /*
- * Three messages of raft 0.22 say what is wrong.
+ * Some messages of raft 0.22 say what is wrong.
  *
  * The answer to a pre-vote has the term of the question, even where the node's own is higher. A
  * candidate with the longer log then never learns of that term and is refused for ever, while the
@@ -315,7 +337,11 @@ static int guard_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *r
  * the term of the older one. The follower keeps that term, and stops at the next entry: its log
  * seems to contradict the leader's.
  *
- * A rejection of entries of an old term leaves the hint about the own log as the stack had it.
+ * What comes from the leader of an old term is refused with the index of the last entry as the
+ * stack had it; and the refusal of a snapshot, or of entries from the log's beginning, looks like
+ * success up to that index. To one who leads in the new term by the time that it arrives, entries
+ * would count as stored that this node does not have. A refusal says where the log ends, and where
+ * it looks like success, that nothing is stored.
  */
 static int guard_send(struct raft_io *io, struct raft_io_send *request,
                       const struct raft_message *message, raft_io_send_cb done)
@@ -323,14 +349,15 @@ static int guard_send(struct raft_io *io, struct raft_io_send *request,
     struct guard *guard = guard_of(io);
     struct raft_message told = *message; /* sent, or copied, before the call returns */
     struct raft_request_vote_result *result = &told.request_vote_result;
+    struct raft_append_entries_result *stored = &told.append_entries_result;
     struct raft_install_snapshot *install = &told.install_snapshot;
     if (message->type == RAFT_REQUEST_VOTE_RESULT) {
         raft_term term = raft_current_term(guard->raft);
         bool refused = result->pre_vote && !result->vote_granted;
         result->term = refused && result->term < term ? term : result->term;
     } else if (message->type == RAFT_APPEND_ENTRIES_RESULT &&
-               told.append_entries_result.rejected != 0) {
-        told.append_entries_result.last_log_index = raft_last_index(guard->raft);
+               (stored->rejected != 0 || guard->hears_old_term)) {
+        stored->last_log_index = stored->rejected != 0 ? raft_last_index(guard->raft) : 0;
     } else if (message->type == RAFT_INSTALL_SNAPSHOT &&
                install->last_index == guard->loaded_index) {
         install->last_term = guard->loaded_term;

