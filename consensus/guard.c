@@ -283,9 +283,11 @@ static void guard_recv(struct raft_io *io, struct raft_message *message)
         guard->heard_leader = message->server_id;
         guard->heard_term = term;
     }
-    guard->hears_old_term = term != 0 && term < raft_current_term(raft);
+    guard->hears = term == 0                        ? HEARS_NO_LEADER
+                   : term < raft_current_term(raft) ? HEARS_OLD_LEADER
+                                                    : HEARS_LEADER;
     guard->recv(io, message);
-    guard->hears_old_term = false;
+    guard->hears = HEARS_NO_LEADER;
     guard_check_entries(guard);
 }
 
@@ -326,7 +328,35 @@ static int guard_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *r
 }
 
 /*
- * Some messages of raft 0.22 say what is wrong.
+ * Answers of raft 0.22 to a leader that say what is wrong.
+ *
+ * What comes from the leader of an old term is refused with the index of the last entry as the
+ * stack had it; and the refusal of a snapshot, or of entries from the log's beginning, looks like
+ * success up to that index. To one who leads in the new term by the time that it arrives, entries
+ * would count as stored that this node does not have. A refusal says where the log ends, and where
+ * it looks like success, that nothing is stored.
+ *
+ * Entries that follow one which this node has dropped behind its snapshot are refused: it does not
+ * know that one's term any more. The leader asks further and further back, comes to its own
+ * snapshot, which is older than ours, and begins again. What a snapshot covers is committed, so
+ * that every leader since has it: the answer is that it is stored.
+ */
+static void guard_set_right(const struct guard *guard, struct raft_append_entries_result *result)
+{
+    const struct raft *raft = guard->raft;
+    raft_index covered = raft->trail.snapshot.index;
+    if (result->rejected == 0) {
+        result->last_log_index = guard->hears == HEARS_OLD_LEADER ? 0 : result->last_log_index;
+    } else if (guard->hears == HEARS_LEADER && result->rejected < covered) {
+        result->rejected = 0;
+        result->last_log_index = covered < raft->last_stored ? covered : raft->last_stored;
+    } else {
+        result->last_log_index = raft_last_index(guard->raft);
+    }
+}
+
+/*
+ * Other messages that say what is wrong.
  *
  * The answer to a pre-vote has the term of the question, even where the node's own is higher. A
  * candidate with the longer log then never learns of that term and is refused for ever, while the
@@ -336,12 +366,6 @@ static int guard_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *r
  * A snapshot that was taken while an older one was about to be sent goes out with its own index and
  * the term of the older one. The follower keeps that term, and stops at the next entry: its log
  * seems to contradict the leader's.
- *
- * What comes from the leader of an old term is refused with the index of the last entry as the
- * stack had it; and the refusal of a snapshot, or of entries from the log's beginning, looks like
- * success up to that index. To one who leads in the new term by the time that it arrives, entries
- * would count as stored that this node does not have. A refusal says where the log ends, and where
- * it looks like success, that nothing is stored.
  */
 static int guard_send(struct raft_io *io, struct raft_io_send *request,
                       const struct raft_message *message, raft_io_send_cb done)
@@ -349,15 +373,13 @@ static int guard_send(struct raft_io *io, struct raft_io_send *request,
     struct guard *guard = guard_of(io);
     struct raft_message told = *message; /* sent, or copied, before the call returns */
     struct raft_request_vote_result *result = &told.request_vote_result;
-    struct raft_append_entries_result *stored = &told.append_entries_result;
     struct raft_install_snapshot *install = &told.install_snapshot;
     if (message->type == RAFT_REQUEST_VOTE_RESULT) {
         raft_term term = raft_current_term(guard->raft);
         bool refused = result->pre_vote && !result->vote_granted;
         result->term = refused && result->term < term ? term : result->term;
-    } else if (message->type == RAFT_APPEND_ENTRIES_RESULT &&
-               (stored->rejected != 0 || guard->hears_old_term)) {
-        stored->last_log_index = stored->rejected != 0 ? raft_last_index(guard->raft) : 0;
+    } else if (message->type == RAFT_APPEND_ENTRIES_RESULT) {
+        guard_set_right(guard, &told.append_entries_result);
     } else if (message->type == RAFT_INSTALL_SNAPSHOT &&
                install->last_index == guard->loaded_index) {
         install->last_term = guard->loaded_term;

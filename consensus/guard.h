@@ -26,7 +26,7 @@ struct guard {
     raft_io_recv_cb recv;   /* raft's */
     raft_id heard_leader;   /* who last spoke as a leader, and in which term */
     raft_term heard_term;
-    bool hears_old_term;     /* raft is being given a message of a leader of an earlier term */
+    enum { HEARS_NO_LEADER, HEARS_OLD_LEADER, HEARS_LEADER } hears; /* what raft is being given */
     raft_index loaded_index; /* of the snapshot that raft is being given; 0: none */
     raft_term loaded_term;
     struct {

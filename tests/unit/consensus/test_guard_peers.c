@@ -219,6 +219,41 @@ static void refusals_of_an_old_term_are_no_success(void **state)
     free(fake);
 }
 
+static void raft_refuses_139(struct raft_io *io, struct raft_message *message)
+{
+    struct raft_io_send request;
+    struct raft_message answer = {.type = RAFT_APPEND_ENTRIES_RESULT,
+                                  .server_id = message->server_id};
+    answer.append_entries_result.rejected = 139;
+    assert_int_equal(io->send(io, &request, &answer, NULL), 0);
+}
+
+static void what_the_snapshot_covers_is_not_refused(void **state)
+{
+    (void)state;
+    struct fake *fake = fake_open();
+    assert_int_equal(fake->io.start(&fake->io, 25, NULL, raft_refuses_139), 0);
+    const struct raft_append_entries_result *told = &fake->sent.append_entries_result;
+    fake->raft.current_term = 5;
+    fake->raft.last_stored = 145;
+    fake->raft.trail.snapshot.index = 144;
+    struct raft_message message = {.type = RAFT_APPEND_ENTRIES, .server_id = 2};
+    message.append_entries.term = 5;
+    fake->recv(&fake->io, &message);
+    assert_true(told->rejected == 0 && told->last_log_index == 144);
+    fake->raft.last_stored = 143; /* applied before the own disk had it */
+    fake->recv(&fake->io, &message);
+    assert_true(told->rejected == 0 && told->last_log_index == 143);
+    fake->raft.trail.snapshot.index = 139;
+    fake->recv(&fake->io, &message);
+    assert_true(told->rejected == 139);
+    fake->raft.trail.snapshot.index = 144;
+    message.append_entries.term = 4; /* the leader of an old term may lack what is covered */
+    fake->recv(&fake->io, &message);
+    assert_true(told->rejected == 139);
+    free(fake);
+}
+
 /* As raft does: from within the callback, with the newer snapshot's index and the older one's term.
  */
 static void raft_got_snapshot(struct raft_io_snapshot_get *request, struct raft_snapshot *snapshot,
@@ -255,6 +290,7 @@ int main(void)
         cmocka_unit_test(refused_pre_vote_tells_the_higher_term),
         cmocka_unit_test(rejection_tells_the_last_entry),
         cmocka_unit_test(refusals_of_an_old_term_are_no_success),
+        cmocka_unit_test(what_the_snapshot_covers_is_not_refused),
         cmocka_unit_test(snapshot_goes_out_with_the_term_of_its_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
