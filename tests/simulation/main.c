@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/crypto.h"
 #include "base/log.h"
+#include "tests/simulation/scenarios.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -229,6 +230,11 @@ static void parse(int argc, char **argv, struct options *options)
     }
     uint32_t nodes = options->run.nodes;
     if (optind != argc || options->seeds == 0 || (nodes != 0 && nodes != 3 && nodes != 5)) {
+        usage();
+    }
+    const char *scenario = options->run.scenario;
+    if (scenario != NULL &&
+        (scenario_nodes(scenario) == 0 || (nodes != 0 && nodes < scenario_nodes(scenario)))) {
         usage();
     }
 }

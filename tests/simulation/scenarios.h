@@ -6,8 +6,9 @@
 
 #include "tests/simulation/world.h"
 
-/* Fails where there is no such scenario. */
+/* How many nodes it has at least; 0: there is no such scenario. */
 uint32_t scenario_nodes(const char *name);
+/* Asserts that there is such a scenario. */
 void scenario_run(const char *name, struct dice *dice);
 
 /* Heals a majority, then all, and waits until everything is answered and equal. */
