@@ -7,7 +7,6 @@
 #include "tests/simulation/run.h"
 
 #include "base/check.h"
-#include "base/crypto.h"
 #include "base/log.h"
 #include "tests/simulation/scenarios.h"
 
@@ -240,15 +239,13 @@ static void parse(int argc, char **argv, struct options *options)
 }
 
 /*
- * What each child would do anew. Large tables (LMDB's list of dirty pages has 2 MiB) are mapped
- * each time, which glibc would leave off once one was freed: pages that nobody touches cost
- * nothing.
+ * Large tables (LMDB's list of dirty pages has 2 MiB) are mapped each time, which glibc would leave
+ * off once one was freed: pages that nobody touches cost nothing. 5 ms of a seed.
  */
 static void prepare(void)
 {
     int done = mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
     assert(done == 1);
-    (void)digest_of("", 0); /* OpenSSL looks for its algorithms */
 }
 
 int main(int argc, char **argv)
