@@ -114,6 +114,33 @@ static void guard_trace(struct raft_tracer *tracer, int type, const void *info)
 /* --- raft_io
  * -------------------------------------------------------------------------------------- */
 
+/*
+ * Entries that were loaded together lie in one piece of memory. raft 0.22 frees it when the last of
+ * them leaves its log, even where one is still being sent, and once more when that one is sent.
+ * Each gets memory of its own.
+ */
+static void guard_part(struct raft_entry *entries, size_t count)
+{
+    void *shared = NULL;
+    for (size_t i = 0; i < count; i++) {
+        struct raft_entry *entry = &entries[i];
+        if (entry->batch != shared) {
+            raft_free(shared);
+            shared = entry->batch;
+        }
+        if (shared != NULL) {
+            void *own = raft_malloc(entry->buf.len + 1);
+            if (own == NULL) {
+                fail_stop(EXIT_DISK, "raft", "out of memory");
+            }
+            memcpy(own, entry->buf.base, entry->buf.len);
+            entry->buf.base = own;
+            entry->batch = NULL;
+        }
+    }
+    raft_free(shared);
+}
+
 static int guard_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
                       struct raft_snapshot **snapshot, raft_index *start_index,
                       struct raft_entry *entries[], size_t *entries_count)
@@ -123,6 +150,7 @@ static int guard_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
         guard->original.load(io, term, voted_for, snapshot, start_index, entries, entries_count);
     if (error == 0) {
         guard->append_next = *start_index + *entries_count;
+        guard_part(*entries, *entries_count);
     }
     return error;
 }

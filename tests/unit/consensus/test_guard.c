@@ -301,6 +301,59 @@ static void truncation_that_cuts_nothing_may_meet_a_snapshot(void **state)
     free(fake);
 }
 
+static int load_five(struct raft_io *io, raft_term *term, raft_id *vote,
+                     struct raft_snapshot **snapshot, raft_index *start,
+                     struct raft_entry *entries[], size_t *count)
+{
+    (void)io;
+    *term = 1;
+    *vote = 0;
+    *snapshot = NULL;
+    *start = 1;
+    *count = 5;
+    *entries = raft_calloc(*count, sizeof **entries);
+    assert_non_null(*entries);
+    char *batch = NULL;
+    for (size_t i = 0; i < *count; i++) {
+        if (i % 3 == 0) { /* two pieces of memory: three entries, and two */
+            batch = raft_malloc(3 * 8);
+            assert_non_null(batch);
+        }
+        struct raft_entry *entry = &(*entries)[i];
+        entry->batch = batch;
+        entry->buf = (struct raft_buffer){.base = batch + 8 * (i % 3), .len = 8};
+        memcpy(entry->buf.base, "entry_0", 8);
+        ((char *)entry->buf.base)[6] = (char)('0' + i);
+    }
+    return 0;
+}
+
+/* ASan tells of memory that is lost or freed twice. */
+static void loaded_entries_share_no_memory(void **state)
+{
+    (void)state;
+    struct fake *fake = fake_open();
+    fake->consensus.guard.original.load = load_five;
+    raft_term term = 0;
+    raft_id vote = 0;
+    struct raft_snapshot *snapshot = NULL;
+    raft_index start = 0;
+    struct raft_entry *entries = NULL;
+    size_t count = 0;
+    assert_int_equal(fake->io.load(&fake->io, &term, &vote, &snapshot, &start, &entries, &count),
+                     0);
+    assert_int_equal(count, 5);
+    for (size_t i = 0; i < count; i++) {
+        char text[8] = "entry_0";
+        text[6] = (char)('0' + i);
+        assert_null(entries[i].batch);
+        assert_memory_equal(entries[i].buf.base, text, 8);
+        raft_free(entries[i].buf.base);
+    }
+    raft_free(entries);
+    free(fake);
+}
+
 static void ordinary_messages_are_not_fatal(void **state)
 {
     (void)state;
@@ -418,6 +471,7 @@ int main(void)
         cmocka_unit_test(every_failure_of_rafts_disk_stops_the_node),
         cmocka_unit_test(success_and_cancelling_pass_through),
         cmocka_unit_test(truncation_that_cuts_nothing_may_meet_a_snapshot),
+        cmocka_unit_test(loaded_entries_share_no_memory),
         cmocka_unit_test(ordinary_messages_are_not_fatal),
         cmocka_unit_test(write_failures_of_the_installed_library_stop_the_node),
     };
