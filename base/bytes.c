@@ -38,33 +38,10 @@ struct reader reader_of(const void *data, size_t size)
     return (struct reader){.at = at, .end = at + size, .failed = false};
 }
 
-size_t reader_left(const struct reader *reader)
-{
-    assert(reader->at <= reader->end);
-    return (size_t)(reader->end - reader->at);
-}
-
-static void reader_fail(struct reader *reader)
+void reader_fail(struct reader *reader)
 {
     reader->failed = true;
     reader->at = reader->end;
-}
-
-const uint8_t *read_bytes(struct reader *reader, size_t size)
-{
-    if (reader->failed || size > reader_left(reader)) {
-        reader_fail(reader);
-        return NULL;
-    }
-    const uint8_t *bytes = reader->at;
-    reader->at += size;
-    return bytes;
-}
-
-uint8_t read_u8(struct reader *reader)
-{
-    const uint8_t *at = read_bytes(reader, 1);
-    return at != NULL ? at[0] : 0;
 }
 
 uint16_t read_u16(struct reader *reader)
@@ -82,44 +59,22 @@ uint32_t read_u32(struct reader *reader)
     return at != NULL ? get_u32(at) : 0;
 }
 
-uint64_t read_u64(struct reader *reader)
-{
-    const uint8_t *at = read_bytes(reader, 8);
-    return at != NULL ? get_u64(at) : 0;
-}
-
 /*
- * The two varint readers differ in width only. A last byte of zero would be a longer form of the
- * same value, and bits shifted beyond the width would be lost: both fail.
+ * `bits` is the width of the value. A last byte of zero would be a longer form of the same value,
+ * and bits shifted beyond the width would be lost: both fail.
  */
-uint64_t read_varint(struct reader *reader)
+u128 reader_varint_long(struct reader *reader, unsigned bits)
 {
-    uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64 && !reader->failed; shift += 7) {
-        uint8_t byte = read_u8(reader);
-        uint64_t bits = byte & 0x7f;
-        if (bits << shift >> shift != bits || (byte == 0 && shift > 0)) {
-            break;
-        }
-        value |= bits << shift;
-        if ((byte & 0x80) == 0) {
-            return reader->failed ? 0 : value;
-        }
-    }
-    reader_fail(reader);
-    return 0;
-}
-
-u128 read_varint128(struct reader *reader)
-{
+    assert(bits == 64 || bits == 128);
+    const u128 value_max = ~(u128)0 >> (128 - bits);
     u128 value = 0;
-    for (unsigned shift = 0; shift < 128 && !reader->failed; shift += 7) {
+    for (unsigned shift = 0; shift < bits && !reader->failed; shift += 7) {
         uint8_t byte = read_u8(reader);
-        u128 bits = byte & 0x7f;
-        if (bits << shift >> shift != bits || (byte == 0 && shift > 0)) {
+        u128 part = byte & 0x7f;
+        if (part > value_max >> shift || (byte == 0 && shift > 0)) {
             break;
         }
-        value |= bits << shift;
+        value |= part << shift;
         if ((byte & 0x80) == 0) {
             return reader->failed ? 0 : value;
         }
@@ -197,7 +152,7 @@ static bool buffer_grow(struct buffer *buffer, size_t size_wanted)
     return true;
 }
 
-bool buffer_reserve(struct buffer *buffer, size_t size)
+bool buffer_reserve_more(struct buffer *buffer, size_t size)
 {
     assert(buffer->size <= buffer->capacity);
     assert(buffer->capacity <= buffer->size_max);
@@ -222,21 +177,6 @@ void buffer_swap(struct buffer *a, struct buffer *b)
     *b = held;
 }
 
-void write_bytes(struct buffer *buffer, const void *data, size_t size)
-{
-    assert(data != NULL || size == 0);
-    if (size == 0 || !buffer_reserve(buffer, size)) {
-        return;
-    }
-    memcpy(buffer->data + buffer->size, data, size);
-    buffer->size += size;
-}
-
-void write_u8(struct buffer *buffer, uint8_t value)
-{
-    write_bytes(buffer, &value, 1);
-}
-
 void write_u16(struct buffer *buffer, uint16_t value)
 {
     uint8_t bytes[2] = {(uint8_t)value, (uint8_t)(value >> 8)};
@@ -250,35 +190,23 @@ void write_u32(struct buffer *buffer, uint32_t value)
     write_bytes(buffer, bytes, sizeof bytes);
 }
 
-void write_u64(struct buffer *buffer, uint64_t value)
+void buffer_varint_long(struct buffer *buffer, u128 value)
 {
-    uint8_t bytes[8];
-    put_u64(bytes, value);
-    write_bytes(buffer, bytes, sizeof bytes);
-}
-
-void write_varint(struct buffer *buffer, uint64_t value)
-{
-    write_varint128(buffer, value);
-}
-
-void write_varint128(struct buffer *buffer, u128 value)
-{
-    uint8_t bytes[19]; /* 128 bits, 7 to a byte */
+    uint8_t bytes[VARINT128_BYTES_MAX];
     size_t size = 0;
-    while (value >= 0x80) {
+    /* Most numbers have 64 bits: shifting 128 costs twice as much. */
+    while (value > UINT64_MAX) {
         bytes[size++] = (uint8_t)((uint8_t)value | 0x80);
         value >>= 7;
     }
-    bytes[size++] = (uint8_t)value;
+    uint64_t rest = (uint64_t)value;
+    while (rest >= 0x80) {
+        bytes[size++] = (uint8_t)((uint8_t)rest | 0x80);
+        rest >>= 7;
+    }
+    bytes[size++] = (uint8_t)rest;
     assert(size <= sizeof bytes);
     write_bytes(buffer, bytes, size);
-}
-
-void write_text(struct buffer *buffer, struct text text)
-{
-    write_varint(buffer, text.size);
-    write_bytes(buffer, text.data, text.size);
 }
 
 void write_format(struct buffer *buffer, const char *format, ...)
@@ -306,32 +234,4 @@ void write_format(struct buffer *buffer, const char *format, ...)
     assert(size_again == size);
     write_bytes(buffer, whole, (size_t)size);
     free(whole);
-}
-
-void put_u32(uint8_t *at, uint32_t value)
-{
-    assert(at != NULL);
-    for (unsigned i = 0; i < 4; i++) {
-        at[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-void put_u64(uint8_t *at, uint64_t value)
-{
-    assert(at != NULL);
-    for (unsigned i = 0; i < 8; i++) {
-        at[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-uint32_t get_u32(const uint8_t *at)
-{
-    assert(at != NULL);
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
-uint64_t get_u64(const uint8_t *at)
-{
-    assert(at != NULL);
-    return (uint64_t)get_u32(at) | (uint64_t)get_u32(at + 4) << 32;
 }

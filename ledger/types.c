@@ -118,24 +118,23 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static bool is_lower(char c)
-{
-    return c >= 'a' && c <= 'z';
-}
+/* One bit for each byte that may stand in an account's id: letters, digits and ":._-". */
+static const uint64_t account_id_bytes[4] = {
+    UINT64_C(0x07ff600000000000), /* "-.", "0" to "9", ":" */
+    UINT64_C(0x07fffffe87fffffe), /* "A" to "Z", "_", "a" to "z" */
+};
 
 bool account_id_valid(struct text id)
 {
     if (id.size < 1 || id.size > ACCOUNT_ID_BYTES_MAX) {
         return false;
     }
+    uint64_t all = 1;
     for (size_t i = 0; i < id.size; i++) {
-        const char c = id.data[i];
-        if (!is_lower(c) && !is_digit(c) && !is_upper(c) && c != ':' && c != '.' && c != '_' &&
-            c != '-') {
-            return false;
-        }
+        const uint8_t byte = (uint8_t)id.data[i];
+        all &= account_id_bytes[byte >> 6] >> (byte & 63);
     }
-    return true;
+    return all != 0;
 }
 
 bool currency_code_valid(struct text code)
