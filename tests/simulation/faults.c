@@ -528,6 +528,6 @@ void faults_end(void)
         process->pages.fail_flush = false;
         process->pages.fail_at_write = 0;
         process->wall_offset_ns = 0;
-        process->paused_until_ns = 0;
+        process_resume(process);
     }
 }

@@ -270,7 +270,7 @@ static void bury(struct process *process)
     process->node = NULL;
     process->consensus = NULL;
     process->fetching = NULL;
-    process->paused_until_ns = 0;
+    process_resume(process);
     process->peers_paused = false;
     process->work_planned = false;
     process->step_planned = false;
@@ -311,10 +311,20 @@ void process_enter(struct process *process, void (*run)(void *data), void *data)
 
 void process_pause(struct process *process, uint64_t duration_ns)
 {
-    if (process->up) {
-        process->paused_until_ns = world.now_ns + duration_ns;
+    uint64_t until_ns = world.now_ns + duration_ns;
+    if (process->up && until_ns > process->paused_until_ns) {
+        process_resume(process);
+        process->paused_until_ns = until_ns;
         world_note("pause", process->id, duration_ns);
     }
+}
+
+void process_resume(struct process *process)
+{
+    if (process->paused_until_ns > world.now_ns) {
+        world_resume(process);
+    }
+    process->paused_until_ns = 0;
 }
 
 /* ---- starts -------------------------------------------------------------------------------- */

@@ -84,7 +84,9 @@ void process_start_after(struct process *process, uint64_t delay_ns);
 void process_end(struct process *process, enum death death);
 /* Ends the running one from inside. */
 void process_die(enum death death, const char *reason) __attribute__((noreturn));
+/* A pause within a pause makes it longer, never shorter. */
 void process_pause(struct process *process, uint64_t duration_ns);
+void process_resume(struct process *process);
 
 /* Runs run(data) as the process does; afterwards the loop's usual end of round. */
 void process_enter(struct process *process, void (*run)(void *data), void *data);

@@ -247,11 +247,14 @@ static void way_deliver(void *data)
         }
         return;
     }
-    bool held = to->paused_until_ns > world.now_ns;
-    if (held || (way->kind == STREAM_RAFT && to->peers_paused)) {
-        uint64_t wait_ns = held ? to->paused_until_ns - world.now_ns : 10 * MILLISECONDS;
+    if (to->paused_until_ns > world.now_ns) {
         way->planned = true;
-        world_after(wait_ns, NULL, way_look, way);
+        world_after_pause(to, way_look, way);
+        return;
+    }
+    if (way->kind == STREAM_RAFT && to->peers_paused) {
+        way->planned = true;
+        world_after(10 * MILLISECONDS, NULL, way_look, way);
         return;
     }
     struct parcel *parcel = CONTAINER_OF(way->parcels.next, struct parcel, node);

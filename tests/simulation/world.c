@@ -14,6 +14,7 @@ struct event {
     uint64_t tie; /* chance decides between events of the same time */
     struct process *process;
     uint32_t life;
+    const struct process *paused; /* whose pause it waits for */
     void (*run)(void *data);
     void *data;
 };
@@ -90,23 +91,37 @@ static void push(struct event event)
     }
 }
 
-static struct event pop(void)
+void world_after_pause(const struct process *process, void (*run)(void *data), void *data)
 {
-    assert(queue.count > 0);
-    struct event first = queue.events[0];
-    queue.events[0] = queue.events[--queue.count];
-    size_t at = 0;
+    push((struct event){.at_ns = process->paused_until_ns,
+                        .tie = dice_next(&world.dice),
+                        .paused = process,
+                        .run = run,
+                        .data = data});
+}
+
+static void sink(size_t at)
+{
     for (;;) {
         size_t least = at;
         for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < queue.count; child++) {
             least = is_before(&queue.events[child], &queue.events[least]) ? child : least;
         }
         if (least == at) {
-            return first;
+            return;
         }
         swap(&queue.events[at], &queue.events[least]);
         at = least;
     }
+}
+
+static struct event pop(void)
+{
+    assert(queue.count > 0);
+    struct event first = queue.events[0];
+    queue.events[0] = queue.events[--queue.count];
+    sink(0);
+    return first;
 }
 
 void world_after(uint64_t delay_ns, struct process *process, void (*run)(void *data), void *data)
@@ -117,6 +132,19 @@ void world_after(uint64_t delay_ns, struct process *process, void (*run)(void *d
                         .life = process == NULL ? 0 : process->life,
                         .run = run,
                         .data = data});
+}
+
+void world_resume(const struct process *process)
+{
+    for (size_t i = 0; i < queue.count; i++) {
+        struct event *event = &queue.events[i];
+        if (event->paused == process && event->at_ns == process->paused_until_ns) {
+            event->at_ns = world.now_ns;
+        }
+    }
+    for (size_t i = queue.count / 2; i > 0; i--) {
+        sink(i - 1);
+    }
 }
 
 bool world_step(void)
@@ -137,6 +165,7 @@ bool world_step(void)
     }
     if (event.process->paused_until_ns > world.now_ns) {
         event.at_ns = event.process->paused_until_ns;
+        event.paused = event.process;
         push(event);
         return true;
     }

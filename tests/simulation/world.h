@@ -50,6 +50,12 @@ void world_begin(uint64_t seed);
  */
 void world_after(uint64_t delay_ns, struct process *process, void (*run)(void *data), void *data);
 
+/* Calls run(data) when the pause of a process ends, outside of it. */
+void world_after_pause(const struct process *process, void (*run)(void *data), void *data);
+
+/* The process goes on before the end of its pause: so does what was put off until then. */
+void world_resume(const struct process *process);
+
 /* Runs the next event. False where there is none. */
 bool world_step(void);
 
