@@ -188,6 +188,7 @@ enum status store_open(struct store **store, const struct store_options *options
     }
     opened->read_only = options->read_only;
     opened->write.store = opened;
+    store_cache_init(opened);
     const int result = environment_open(opened, options);
     enum status status = store_status(result);
     bool created = false;
@@ -221,6 +222,7 @@ void store_close(struct store *store)
     if (store->env != NULL) {
         mdb_env_close(store->env);
     }
+    store_cache_clear(store);
     free(store);
 }
 
@@ -250,7 +252,10 @@ enum status store_write_commit(struct store *store, const struct position *posit
     uint8_t row[POSITION_ROW_BYTES];
     position_row_write(row, position);
     const struct text value = {.data = (const char *)row, .size = sizeof(row)};
-    status = store_put(txn, TABLE_META, name_key(store_position_key), value, 0);
+    status = store_cache_write(txn);
+    if (status == STATUS_OK) {
+        status = store_put(txn, TABLE_META, name_key(store_position_key), value, 0);
+    }
     if (status != STATUS_OK) {
         store_write_abort(store);
         return status;
@@ -259,7 +264,11 @@ enum status store_write_commit(struct store *store, const struct position *posit
     store_cursors_end(txn, true);
     MDB_txn *committed = txn->txn;
     txn->txn = NULL;
-    return store_status(mdb_txn_commit(committed));
+    const int result = mdb_txn_commit(committed);
+    if (result != MDB_SUCCESS) {
+        store_cache_clear(store);
+    }
+    return store_status(result);
 }
 
 void store_write_abort(struct store *store)
@@ -270,6 +279,7 @@ void store_write_abort(struct store *store)
         mdb_txn_abort(store->write.txn);
         store->write.txn = NULL;
     }
+    store_cache_clear(store);
 }
 
 enum status store_sync(struct store *store)

@@ -4,6 +4,7 @@
 #ifndef LEDGER_STORE_INTERNAL_H
 #define LEDGER_STORE_INTERNAL_H
 
+#include "ledger/cache.h"
 #include "ledger/store.h"
 
 #include <lmdb.h>
@@ -32,6 +33,8 @@ struct store {
     MDB_dbi tables[TABLE_COUNT];
     struct store_txn write;
     struct store_damage damage;
+    struct cache accounts; /* as the write transaction has them */
+    struct cache currencies;
     bool read_only;
 };
 
@@ -84,5 +87,25 @@ enum status MUST_CHECK store_get_number(struct store_txn *txn, enum table table,
                                         uint64_t *number);
 enum status MUST_CHECK store_put_number(struct store_txn *txn, enum table table, MDB_val key,
                                         uint64_t number, unsigned flags);
+
+/* As LMDB has them, which for the write transaction may be older than the cache. */
+enum status MUST_CHECK store_account_stored(struct store_txn *txn, uint64_t number,
+                                            struct account *account);
+enum status MUST_CHECK store_currency_stored(struct store_txn *txn, uint32_t number,
+                                             struct currency *currency);
+
+/* ---- store_cache.c ------------------------------------------------------------------------- */
+
+void store_cache_init(struct store *store);
+/* Forgets all, also what was not written: after an abort. */
+void store_cache_clear(struct store *store);
+/* Writes what changed to the write transaction, which is about to be committed. */
+enum status MUST_CHECK store_cache_write(struct store_txn *txn);
+
+/* Into the write transaction; a new one has the number after the newest. */
+enum status MUST_CHECK store_account_put(struct store_txn *txn, const struct account *account,
+                                         bool is_new);
+enum status MUST_CHECK store_currency_put(struct store_txn *txn, const struct currency *currency,
+                                          bool is_new);
 
 #endif

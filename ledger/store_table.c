@@ -57,35 +57,13 @@ enum status store_payment_seq(struct store_txn *txn, const struct uuid *id, uint
     return store_get_number(txn, TABLE_PAYMENT_IDS, store_text_value(key), seq);
 }
 
-enum status store_account_number(struct store_txn *txn, struct text id, uint64_t *number)
-{
-    assert(account_id_valid(id) && number != NULL);
-    return store_get_number(txn, TABLE_ACCOUNT_IDS, store_text_value(id), number);
-}
-
-enum status store_currency_number(struct store_txn *txn, struct text code, uint32_t *number)
-{
-    assert(currency_code_valid(code) && number != NULL);
-    uint64_t wide;
-    const enum status status =
-        store_get_number(txn, TABLE_CURRENCY_CODES, store_text_value(code), &wide);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    if (wide > CURRENCIES_MAX) {
-        return STATUS_CORRUPT;
-    }
-    *number = (uint32_t)wide;
-    return STATUS_OK;
-}
-
 enum status store_reference_seq(struct store_txn *txn, struct text reference, uint64_t *seq)
 {
     assert(reference.size >= 1 && reference.size <= REFERENCE_BYTES_MAX && seq != NULL);
     return store_get_number(txn, TABLE_REFERENCES, store_text_value(reference), seq);
 }
 
-enum status store_account(struct store_txn *txn, uint64_t number, struct account *account)
+enum status store_account_stored(struct store_txn *txn, uint64_t number, struct account *account)
 {
     if (number == 0) {
         return STATUS_NOT_FOUND;
@@ -95,7 +73,7 @@ enum status store_account(struct store_txn *txn, uint64_t number, struct account
     return status == STATUS_OK ? account_row_read(row, number, account) : status;
 }
 
-enum status store_currency(struct store_txn *txn, uint32_t number, struct currency *currency)
+enum status store_currency_stored(struct store_txn *txn, uint32_t number, struct currency *currency)
 {
     if (number == 0) {
         return STATUS_NOT_FOUND;

@@ -54,19 +54,8 @@ static void view_account_put(struct view *view, const struct account *account)
     assert(account->number >= 1 && account->number <= view->accounts_count + 1);
     struct store_txn *txn = store_view_of(view)->txn;
     const bool is_new = account->number == view->accounts_count + 1;
-    uint8_t bytes[ACCOUNT_ROW_BYTES_MAX];
-    account_row_write(bytes, account);
-    const struct text row = {.data = (const char *)bytes, .size = account_row_size(account)};
-    if (!succeeded(view, store_put(txn, TABLE_ACCOUNTS, store_number_key(&account->number), row,
-                                   is_new ? MDB_APPEND : 0))) {
-        return;
-    }
-    if (is_new) {
-        const struct text id = {.data = account->id, .size = account->id_size};
-        if (succeeded(view, store_put_number(txn, TABLE_ACCOUNT_IDS, store_text_value(id),
-                                             account->number, MDB_NOOVERWRITE))) {
-            view->accounts_count++;
-        }
+    if (succeeded(view, store_account_put(txn, account, is_new)) && is_new) {
+        view->accounts_count++;
     }
 }
 
@@ -90,20 +79,8 @@ static void view_currency_put(struct view *view, const struct currency *currency
     assert(currency->number >= 1 && currency->number <= view->currencies_count + 1);
     struct store_txn *txn = store_view_of(view)->txn;
     const bool is_new = currency->number == view->currencies_count + 1;
-    const uint64_t key = currency->number;
-    uint8_t bytes[CURRENCY_ROW_BYTES_MAX];
-    currency_row_write(bytes, currency);
-    const struct text row = {.data = (const char *)bytes, .size = currency_row_size(currency)};
-    if (!succeeded(view, store_put(txn, TABLE_CURRENCIES, store_number_key(&key), row,
-                                   is_new ? MDB_APPEND : 0))) {
-        return;
-    }
-    if (is_new) {
-        const struct text code = text_of(currency->code);
-        if (succeeded(view, store_put_number(txn, TABLE_CURRENCY_CODES, store_text_value(code), key,
-                                             MDB_NOOVERWRITE))) {
-            view->currencies_count++;
-        }
+    if (succeeded(view, store_currency_put(txn, currency, is_new)) && is_new) {
+        view->currencies_count++;
     }
 }
 

@@ -1,0 +1,144 @@
+/* Accounts and currencies in memory: what the write transaction sees, and what is committed. */
+#include "ledger/store_internal.h"
+
+#include "tests/support/store_rig.h"
+
+static struct store_txn *write_begin(struct store_rig *rig)
+{
+    struct store_txn *txn = NULL;
+    check_ok(store_write_begin(rig->store, &txn));
+    return txn;
+}
+
+static u128 committed_credits(struct store_rig *rig, uint64_t number)
+{
+    struct store_txn *txn = NULL;
+    struct account account;
+    check_ok(store_read_begin(rig->store, &txn));
+    check_ok(store_account(txn, number, &account));
+    store_read_end(txn);
+    return account.credits_posted;
+}
+
+static u128 written_credits(struct store_txn *txn, uint64_t number)
+{
+    struct account account;
+    check_ok(store_account(txn, number, &account));
+    return account.credits_posted;
+}
+
+static void commit(struct store_rig *rig)
+{
+    const struct position position = {.index = 1, .seq = 1};
+    check_ok(store_write_commit(rig->store, &position));
+}
+
+/* An account that is committed with so many credits. */
+static struct account make(struct store_rig *rig, uint64_t number, const char *id, u128 credits)
+{
+    struct account account = store_rig_account(number, id);
+    account.credits_posted = credits;
+    check_ok(store_account_put(write_begin(rig), &account, true));
+    commit(rig);
+    return account;
+}
+
+static void a_change_is_seen_at_once_and_committed_later(void **state)
+{
+    struct store_rig *rig = *state;
+    struct account alice = make(rig, 1, "alice", 5);
+    struct store_txn *txn = write_begin(rig);
+    alice.credits_posted = 6;
+    check_ok(store_account_put(txn, &alice, false));
+    assert_true(written_credits(txn, 1) == 6);
+    assert_true(committed_credits(rig, 1) == 5);
+    commit(rig);
+    assert_true(committed_credits(rig, 1) == 6);
+    assert_true(written_credits(write_begin(rig), 1) == 6);
+}
+
+static void an_abort_forgets_what_was_changed(void **state)
+{
+    struct store_rig *rig = *state;
+    struct account alice = make(rig, 1, "alice", 5);
+    struct store_txn *txn = write_begin(rig);
+    struct account bob = store_rig_account(2, "bob");
+    alice.credits_posted = 6;
+    check_ok(store_account_put(txn, &alice, false));
+    check_ok(store_account_put(txn, &bob, true));
+    store_write_abort(rig->store);
+    txn = write_begin(rig);
+    assert_true(written_credits(txn, 1) == 5);
+    check_status(store_account(txn, 2, &bob), STATUS_NOT_FOUND);
+    uint64_t number;
+    check_status(store_account_number(txn, TEXT("bob"), &number), STATUS_NOT_FOUND);
+    commit(rig);
+    assert_true(committed_credits(rig, 1) == 5);
+}
+
+static void two_accounts_in_one_place_both_keep_their_changes(void **state)
+{
+    struct store_rig *rig = *state;
+    const uint64_t far = 1 + (uint64_t)ACCOUNTS_CACHED_MAX;
+    struct account alice = make(rig, 1, "alice", 5);
+    struct account zoe = make(rig, far, "zoe", 7);
+    struct store_txn *txn = write_begin(rig);
+    for (u128 round = 1; round <= 3; round++) {
+        alice.credits_posted = 10 * round;
+        zoe.credits_posted = 10 * round + 1;
+        check_ok(store_account_put(txn, &alice, false));
+        check_ok(store_account_put(txn, &zoe, false));
+        assert_true(written_credits(txn, 1) == 10 * round);
+        assert_true(written_credits(txn, far) == 10 * round + 1);
+    }
+    assert_true(committed_credits(rig, 1) == 5);
+    commit(rig);
+    assert_true(committed_credits(rig, 1) == 30);
+    assert_true(committed_credits(rig, far) == 31);
+    uint64_t number;
+    txn = write_begin(rig);
+    check_ok(store_account_number(txn, TEXT("alice"), &number));
+    assert_int_equal(number, 1);
+    check_ok(store_account_number(txn, TEXT("zoe"), &number));
+    assert_int_equal(number, far);
+}
+
+static void currencies_are_written_with_the_commit(void **state)
+{
+    struct store_rig *rig = *state;
+    struct currency euro = store_rig_euro();
+    check_ok(store_currency_put(write_begin(rig), &euro, true));
+    commit(rig);
+    euro.debits_posted = 99;
+    struct store_txn *txn = write_begin(rig);
+    check_ok(store_currency_put(txn, &euro, false));
+    uint32_t number = 0;
+    struct currency found;
+    check_ok(store_currency_number(txn, TEXT("EUR"), &number));
+    check_ok(store_currency_number(txn, TEXT("EUR"), &number));
+    assert_int_equal(number, 1);
+    check_ok(store_currency(txn, 1, &found));
+    assert_true(found.debits_posted == 99);
+    struct store_txn *reader = NULL;
+    check_ok(store_read_begin(rig->store, &reader));
+    check_ok(store_currency(reader, 1, &found));
+    assert_true(found.debits_posted == store_rig_euro().debits_posted);
+    store_read_end(reader);
+    commit(rig);
+    check_ok(store_read_begin(rig->store, &reader));
+    check_ok(store_currency(reader, 1, &found));
+    assert_true(found.debits_posted == 99);
+    store_read_end(reader);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, store_rig_set_up, store_rig_tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_change_is_seen_at_once_and_committed_later),
+        TEST(an_abort_forgets_what_was_changed),
+        TEST(two_accounts_in_one_place_both_keep_their_changes),
+        TEST(currencies_are_written_with_the_commit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
