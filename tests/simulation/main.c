@@ -14,6 +14,7 @@
 #include <ftw.h>
 #include <getopt.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,14 @@ struct options {
     struct run_options run;
 };
 
+/* SIGINT or SIGTERM came: the seed that runs is ended, and its files are removed. */
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    interrupted = number;
+}
+
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where)
 {
     (void)info;
@@ -44,6 +53,22 @@ static void remove_all(const char *path)
     (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* What waitpid says, or -1 where the child could not be made. */
+static int wait_for(pid_t child)
+{
+    int status = 0;
+    while (child > 0) {
+        if (waitpid(child, &status, 0) == child) {
+            return status;
+        }
+        if (errno != EINTR) {
+            break;
+        }
+        (void)kill(child, SIGKILL);
+    }
+    return -1;
+}
+
 /* True where the seed held. Without `loud` nothing is printed. */
 static bool run_child(const struct run_options *run, bool loud)
 {
@@ -55,6 +80,8 @@ static bool run_child(const struct run_options *run, bool loud)
     (void)fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
+        (void)signal(SIGINT, SIG_DFL);
+        (void)signal(SIGTERM, SIG_DFL);
         if (!loud && (freopen("/dev/null", "w", stdout) == NULL ||
                       freopen("/dev/null", "w", stderr) == NULL)) {
             _exit(EXIT_FAILED);
@@ -63,14 +90,16 @@ static bool run_child(const struct run_options *run, bool loud)
         (void)fflush(NULL);
         _exit(0);
     }
-    int status = 0;
-    bool ended = child > 0 && waitpid(child, &status, 0) == child;
+    int status = wait_for(child);
     remove_all(root);
-    if (ended && WIFSIGNALED(status) && loud) {
+    if (interrupted != 0) {
+        exit(128 + interrupted);
+    }
+    if (status != -1 && WIFSIGNALED(status) && loud) {
         (void)printf("FAILED seed %llu: the product ended with signal %d\n",
                      (unsigned long long)run->seed, WTERMSIG(status));
     }
-    return ended && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return status != -1 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 static void print_command(const struct run_options *run)
@@ -252,5 +281,8 @@ int main(int argc, char **argv)
     struct options options = {.seed = 1, .seeds = 1};
     parse(argc, argv, &options);
     prepare();
+    const struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: waits end */
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
     return run_all(&options);
 }
