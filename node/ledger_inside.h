@@ -32,6 +32,7 @@ struct ledger_thread {
     bool in_epoch;
     uint32_t in_flight; /* entries given to the core and neither applied nor dropped */
     uint64_t committed_at_ms;
+    uint64_t commit_took_ms; /* the last one */
     bool scans_wait;
     struct list todo;          /* work that was popped and not done */
     struct list durable;       /* WORK_DURABLE whose flush is wanted */

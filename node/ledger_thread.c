@@ -125,6 +125,7 @@ static void work_epoch_end(struct ledger_thread *thread, struct list *answered)
 static void commit_do(struct ledger_thread *thread)
 {
     struct ledger *ledger = thread->options.ledger;
+    const uint64_t begun_ms = clock_monotonic_ms(thread->options.clock);
     enum status status =
         thread->commit == COMMIT_FLUSH ? ledger_flush(ledger) : ledger_commit(ledger);
     if (status != STATUS_OK) {
@@ -133,6 +134,7 @@ static void commit_do(struct ledger_thread *thread)
     }
     thread->commit = COMMIT_NONE;
     thread->committed_at_ms = clock_monotonic_ms(thread->options.clock);
+    thread->commit_took_ms = thread->committed_at_ms - begun_ms;
     for (struct list *node = list_pop(&thread->durable); node != NULL;
          node = list_pop(&thread->durable)) {
         struct work *work = CONTAINER_OF(node, struct work, node);
@@ -265,6 +267,14 @@ static bool verify_once(struct ledger_thread *thread, struct list *answered)
     return true;
 }
 
+/* How long after the last commit the next one is due: long ones are made less often. */
+static uint64_t commit_period_ms(const struct ledger_thread *thread)
+{
+    uint64_t rest_ms = thread->commit_took_ms * COMMIT_REST_TIMES;
+    rest_ms = rest_ms < COMMIT_PERIOD_MS_MAX ? rest_ms : COMMIT_PERIOD_MS_MAX;
+    return rest_ms > COMMIT_PERIOD_MS ? rest_ms : COMMIT_PERIOD_MS;
+}
+
 static bool commit_is_due(struct ledger_thread *thread, uint64_t now_ms)
 {
     struct ledger *ledger = thread->options.ledger;
@@ -273,13 +283,14 @@ static bool commit_is_due(struct ledger_thread *thread, uint64_t now_ms)
         return false;
     }
     uint64_t age_ms = now_ms - thread->committed_at_ms;
-    bool due = age_ms >= COMMIT_PERIOD_MS || bytes >= COMMIT_ENTRY_BYTES_MAX ||
+    const uint64_t period_ms = commit_period_ms(thread);
+    bool due = age_ms >= period_ms || bytes >= COMMIT_ENTRY_BYTES_MAX ||
                (thread->scans_wait && age_ms >= COMMIT_SCAN_MS);
     if (!due) {
         return false;
     }
     bool stored = atomic_load(&thread->stored) >= ledger_position(ledger).index;
-    return stored || age_ms >= COMMIT_PERIOD_MS + STORED_GRACE_MS;
+    return stored || age_ms >= period_ms + STORED_GRACE_MS;
 }
 
 static void publish(struct ledger_thread *thread)

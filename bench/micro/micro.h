@@ -34,7 +34,8 @@ struct node {
     struct ledger *ledger;
     struct metrics metrics;
     uint64_t index;
-    uint64_t committed_ns; /* when it committed last */
+    uint64_t committed_ns; /* when it committed last, and how long that took */
+    uint64_t commit_took_ns;
 };
 
 struct world {
@@ -59,7 +60,8 @@ void world_payment(struct world *world, struct micro_names *names, struct comman
 
 /* Applies the entry to a node at its next index; the caller gets the requests in answered. */
 void node_apply(struct node *node, const void *data, size_t size, struct list *answered);
-/* Commits where the node's ledger thread would: after COMMIT_ENTRY_BYTES_MAX or COMMIT_PERIOD_MS.
+/* Commits where the node's ledger thread would: after COMMIT_ENTRY_BYTES_MAX, or when the time
+ * has come.
  */
 bool node_commit_is_due(const struct node *node);
 void node_commit(struct node *node);

@@ -104,14 +104,22 @@ void node_apply(struct node *node, const void *data, size_t size, struct list *a
 bool node_commit_is_due(const struct node *node)
 {
     const uint64_t age_ns = spent_now().wall_ns - node->committed_ns;
-    return ledger_uncommitted_bytes(node->ledger) >= COMMIT_ENTRY_BYTES_MAX ||
-           age_ns >= (uint64_t)COMMIT_PERIOD_MS * NS_PER_MILLISECOND;
+    uint64_t period_ns = (uint64_t)COMMIT_PERIOD_MS * NS_PER_MILLISECOND;
+    if (node->commit_took_ns * COMMIT_REST_TIMES > period_ns) {
+        period_ns = node->commit_took_ns * COMMIT_REST_TIMES;
+    }
+    if (period_ns > (uint64_t)COMMIT_PERIOD_MS_MAX * NS_PER_MILLISECOND) {
+        period_ns = (uint64_t)COMMIT_PERIOD_MS_MAX * NS_PER_MILLISECOND;
+    }
+    return ledger_uncommitted_bytes(node->ledger) >= COMMIT_ENTRY_BYTES_MAX || age_ns >= period_ns;
 }
 
 void node_commit(struct node *node)
 {
+    const uint64_t begun_ns = spent_now().wall_ns;
     must(ledger_commit(node->ledger), "ledger_commit");
     node->committed_ns = spent_now().wall_ns;
+    node->commit_took_ns = node->committed_ns - begun_ns;
 }
 
 uint64_t node_file_bytes(const struct node *node)
