@@ -160,7 +160,7 @@ enum {
     /* A commit that takes long is followed by so many times as long without one, at most by the
      * latter: with 1,000,000 accounts nearly every page changes between two commits anyway. */
     COMMIT_REST_TIMES = 2,
-    COMMIT_PERIOD_MS_MAX = 2000,
+    COMMIT_PERIOD_MS_MAX = 1000,
     COMMIT_SCAN_MS = 5,                       /* a waiting scan brings the commit forward to this */
     COMMIT_ENTRY_BYTES_MAX = 8 * 1024 * 1024, /* entries applied in one transaction (dirty pages) */
     /* Accounts that the ledger thread keeps decoded, about 290 bytes each: the busy ones of a large
