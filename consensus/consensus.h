@@ -37,6 +37,7 @@ struct consensus_identity {
 /* What raft keeps as its snapshot: the state itself stays in the ledger's own files. */
 struct consensus_manifest {
     uint64_t index;
+    uint64_t term; /* of the log entry there; 0: not known. raft's own, not in the stored form */
     uint64_t seq;
     struct digest digest;
 };
@@ -129,6 +130,17 @@ uint32_t consensus_leader(const struct consensus *consensus);
 uint64_t consensus_last_index(const struct consensus *consensus);
 uint64_t consensus_last_stored(const struct consensus *consensus);
 uint64_t consensus_last_applied(const struct consensus *consensus);
+/* The term of the entry at index, if this node's log still has it or its snapshot ends there; 0. */
+uint64_t consensus_term_at(const struct consensus *consensus, uint64_t index);
+
+/*
+ * A peer knows the entry at index, of that term, to be committed: raft handed it a snapshot that
+ * ends there. If this node has that very entry on its disk, and no leader that would tell it,
+ * everything up to it is handed to on_apply, inside this call. True: consensus_last_applied() is at
+ * or past index. From the loop and from on_copy's stream, not from inside raft's calls.
+ */
+bool consensus_learn_committed(struct consensus *consensus, uint32_t peer, uint64_t index,
+                               uint64_t term);
 
 /*
  * Proposes an entry (copied): 1..ENTRY_BYTES_MAX bytes, a multiple of 8. STATUS_OK: raft has it,

@@ -151,6 +151,8 @@ static int guard_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
     if (error == 0) {
         guard->append_next = *start_index + *entries_count;
         guard_part(*entries, *entries_count);
+        guard->restored_index = *snapshot == NULL ? 0 : (*snapshot)->index;
+        guard->restored_term = *snapshot == NULL ? 0 : (*snapshot)->term;
     }
     return error;
 }
@@ -251,6 +253,8 @@ static int guard_put(struct raft_io *io, unsigned trailing, struct raft_io_snaps
     request->cb = done;
     if (trailing == 0) {
         guard->append_next = snapshot->index + 1; /* an install replaces the log */
+        guard->restored_index = snapshot->index;
+        guard->restored_term = snapshot->term;
     }
     int error =
         guard->original.snapshot_put(io, trailing, &guard->put.inner, snapshot, guard_put_done);

@@ -29,6 +29,8 @@ struct guard {
     enum { HEARS_NO_LEADER, HEARS_OLD_LEADER, HEARS_LEADER } hears; /* what raft is being given */
     raft_index loaded_index; /* of the snapshot that raft is being given; 0: none */
     raft_term loaded_term;
+    raft_index restored_index; /* of the snapshot last loaded at the start, or installed */
+    raft_term restored_term;
     struct {
         struct raft_io_snapshot_put inner;
         struct raft_io_snapshot_put *outer;

@@ -57,6 +57,8 @@ static int machine_restore(struct raft_fsm *machine, struct raft_buffer *buffer)
                   status_text(status));
     }
     raft_free(buffer->base);
+    const struct guard *guard = &consensus->guard;
+    manifest.term = manifest.index == guard->restored_index ? guard->restored_term : 0;
     if (!consensus->callbacks.on_restore(consensus->data, &manifest)) {
         fail_stop(EXIT_DATA, "raft", "the state is behind raft's snapshot index=%llu",
                   (unsigned long long)manifest.index);

@@ -17,7 +17,7 @@ enum { MANIFEST_BYTES = 96 };
  * first 32 bytes. A multiple of 8, as all that raft stores.
  */
 void manifest_encode(const struct consensus_manifest *manifest, uint8_t bytes[MANIFEST_BYTES]);
-/* STATUS_CORRUPT; *manifest is then untouched. */
+/* STATUS_CORRUPT; *manifest is then untouched. Its term always is: it is not in the bytes. */
 enum status MUST_CHECK manifest_decode(const void *bytes, size_t size,
                                        struct consensus_manifest *manifest);
 

@@ -37,6 +37,7 @@ struct fetch {
     struct node *node;
     const struct consensus_options *options;
     uint64_t wanted_index;
+    uint64_t wanted_term;
     enum fetch_state state;
     uint32_t next_peer; /* index into options->peers */
     uint32_t peer;
@@ -217,6 +218,7 @@ static void fetch_on_open(void *data, struct stream *stream, enum status status)
     uint8_t ask[COPY_ASK_BYTES];
     put_u32(ask, COPY_MAGIC);
     put_u64(ask + 4, fetch->wanted_index);
+    put_u64(ask + 12, fetch->wanted_term);
     fetch->state = FETCH_VERDICT;
     fetch->heard_at_ms = clock_monotonic_ms(fetch->node->clock);
     if (stream_write(stream, ask, sizeof(ask)) != STATUS_OK) {
@@ -261,8 +263,11 @@ static void fetch_round(struct fetch *fetch)
 enum status copy_fetch(struct node *node, const struct consensus_options *options,
                        const struct consensus_manifest *manifest)
 {
-    struct fetch fetch = {
-        .node = node, .options = options, .wanted_index = manifest->index, .fd = -1};
+    struct fetch fetch = {.node = node,
+                          .options = options,
+                          .wanted_index = manifest->index,
+                          .wanted_term = manifest->term,
+                          .fd = -1};
     (void)snprintf(fetch.dir, sizeof(fetch.dir), "%s/ledger.new", datadir_path(node->dir));
     (void)snprintf(fetch.file, sizeof(fetch.file), "%s/data.mdb", fetch.dir);
     buffer_init(&fetch.in, FETCH_BUFFER_BYTES_MAX);

@@ -201,8 +201,8 @@ static void copy_on_data(struct stream *stream, void *data, const uint8_t *bytes
     struct node *node = copy->owner;
     log_info(PART, "node %u asks for a copy at raft index %llu or later", copy->peer,
              (unsigned long long)copy->wanted_index);
-    ledger_thread_make_durable(node->ledger_thread, consensus_last_applied(node->consensus),
-                               copy->ticket);
+    node_copy_asked(node, copy->peer, copy->wanted_index, get_u64(copy->ask.data + 12),
+                    copy->ticket);
 }
 
 static void copy_on_drain(struct stream *stream, void *data)

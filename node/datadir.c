@@ -22,6 +22,8 @@ static const struct note_kind note_peers = {"peers", "paylPEER"};
 static const struct note_kind note_needs_state = {"needs-state", "paylNEED"};
 static const struct note_kind note_copy_index = {"copy-index", "paylCOPY"};
 
+enum { NEEDS_STATE_BYTES = 8 + 8 + 8 + DIGEST_BYTES };
+
 struct peer_record {
     uint32_t node;
     uint8_t incarnation[16];
@@ -427,10 +429,11 @@ enum status datadir_peer_incarnation(struct datadir *dir, uint32_t node,
 enum status datadir_needs_state_write(struct datadir *dir,
                                       const struct consensus_manifest *manifest)
 {
-    uint8_t payload[16 + DIGEST_BYTES];
+    uint8_t payload[NEEDS_STATE_BYTES];
     put_u64(payload, manifest->index);
-    put_u64(payload + 8, manifest->seq);
-    memcpy(payload + 16, manifest->digest.bytes, DIGEST_BYTES);
+    put_u64(payload + 8, manifest->term);
+    put_u64(payload + 16, manifest->seq);
+    memcpy(payload + 24, manifest->digest.bytes, DIGEST_BYTES);
     return note_write(dir->fd, &note_needs_state, payload, sizeof(payload));
 }
 
@@ -439,13 +442,14 @@ enum status datadir_needs_state_read(const struct datadir *dir, struct consensus
     struct buffer bytes;
     buffer_init(&bytes, NOTE_BYTES_MAX);
     enum status status = note_read(dir->fd, &note_needs_state, &bytes);
-    if (status == STATUS_OK && bytes.size != 16 + DIGEST_BYTES) {
+    if (status == STATUS_OK && bytes.size != NEEDS_STATE_BYTES) {
         status = STATUS_CORRUPT;
     }
     if (status == STATUS_OK) {
         manifest->index = get_u64(bytes.data);
-        manifest->seq = get_u64(bytes.data + 8);
-        memcpy(manifest->digest.bytes, bytes.data + 16, DIGEST_BYTES);
+        manifest->term = get_u64(bytes.data + 8);
+        manifest->seq = get_u64(bytes.data + 16);
+        memcpy(manifest->digest.bytes, bytes.data + 24, DIGEST_BYTES);
     }
     buffer_deinit(&bytes);
     return status;

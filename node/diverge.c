@@ -34,8 +34,11 @@ static void decide(struct node *node, bool last)
                   (unsigned long long)divergence->seq, divergence->same, divergence->other);
     }
     struct position position = ledger_thread_position(node->ledger_thread);
-    struct consensus_manifest manifest = {
-        .index = position.index, .seq = position.seq, .digest = position.digest};
+    struct consensus_manifest manifest = {.index = position.index,
+                                          .term =
+                                              consensus_term_at(node->consensus, position.index),
+                                          .seq = position.seq,
+                                          .digest = position.digest};
     if (datadir_needs_state_write(node->dir, &manifest) != STATUS_OK) {
         fail_stop(EXIT_DISK, PART, "the note needs-state can not be written");
     }

@@ -237,6 +237,12 @@ void node_tick(struct node *node, uint64_t now_ns);
 struct consensus_callbacks node_consensus_callbacks(void);
 /* After raft has loaded its log: may this node vote? */
 bool node_log_is_whole(struct node *node);
+/*
+ * A peer wants a copy at or past a raft index; it knows the entry there, of that term (0: unknown),
+ * to be committed. Makes what is applied durable and then calls copy_durable with the ticket.
+ */
+void node_copy_asked(struct node *node, uint32_t peer, uint64_t index, uint64_t term,
+                     uint64_t ticket);
 /* This node lost a state that raft wants it to have: notes that durably and restarts. */
 bool node_on_restore(void *data, const struct consensus_manifest *manifest);
 

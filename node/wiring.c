@@ -122,6 +122,18 @@ static bool node_on_incarnation(void *data, uint32_t peer, const uint8_t incarna
     return contact != CONTACT_FOREIGN;
 }
 
+void node_copy_asked(struct node *node, uint32_t peer, uint64_t index, uint64_t term,
+                     uint64_t ticket)
+{
+    if (!consensus_learn_committed(node->consensus, peer, index, term)) {
+        log_info(PART, "node %u wants the state at raft index %llu; here it is applied up to %llu",
+                 peer, (unsigned long long)index,
+                 (unsigned long long)consensus_last_applied(node->consensus));
+    }
+    ledger_thread_make_durable(node->ledger_thread, consensus_last_applied(node->consensus),
+                               ticket);
+}
+
 bool node_on_restore(void *data, const struct consensus_manifest *manifest)
 {
     struct node *node = data;

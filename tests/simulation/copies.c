@@ -18,6 +18,7 @@ enum { BYTES_PER_SECOND = 4 * 1024 * 1024, TRANSFERS_MAX = 64 };
 /* A process without its state. */
 struct fetching {
     uint64_t wanted_index;
+    uint64_t wanted_term;
     uint32_t next;
     uint64_t attempt;
 };
@@ -28,6 +29,7 @@ struct transfer {
     uint32_t from_life, to_life;
     uint64_t attempt;
     uint64_t wanted_index;
+    uint64_t wanted_term;
     uint64_t ticket;
     uint8_t *bytes;
     size_t size;
@@ -59,8 +61,8 @@ static void ask_arrives(void *data)
     struct transfer *transfer = data;
     struct node *node = transfer->from->node;
     transfer->ticket = ++node->copy_tickets;
-    ledger_thread_make_durable(node->ledger_thread, consensus_last_applied(node->consensus),
-                               transfer->ticket);
+    node_copy_asked(node, transfer->to->id, transfer->wanted_index, transfer->wanted_term,
+                    transfer->ticket);
 }
 
 static void arrives(void *data);
@@ -163,6 +165,7 @@ static void copy_take(void *data)
     }
     copy_exchange(node, dir, index);
     pages_forget(&process->pages);
+    process->disk.stateless = 0;
     process->copied = true;
     process->copies++;
     world_note("copied", process->id, index);
@@ -219,7 +222,8 @@ static void fetch_try(void *data)
                                   .from_life = from->life,
                                   .to_life = process->life,
                                   .attempt = fetching->attempt,
-                                  .wanted_index = fetching->wanted_index};
+                                  .wanted_index = fetching->wanted_index,
+                                  .wanted_term = fetching->wanted_term};
     if (!process_serves(from) || !connected(transfer)) {
         free(transfer);
         retry(process);
@@ -241,6 +245,7 @@ void copies_fetch(struct process *process, const struct consensus_manifest *mani
     struct fetching *fetching = calloc(1, sizeof(*fetching));
     assert(fetching != NULL);
     fetching->wanted_index = manifest->index;
+    fetching->wanted_term = manifest->term;
     fetching->next = (uint32_t)dice_below(&world.dice, processes_count);
     process->fetching = fetching;
     world_note("fetching", process->id, manifest->index);

@@ -98,6 +98,7 @@ static void image_put(struct disk *disk, const struct operation *operation)
     disk->snapshot = operation->snapshot;
     raft_index index = disk->snapshot.index;
     if (operation->trailing == 0) {
+        disk->stateless = index;
         disk_cut(disk, 0);
         disk->first = index + 1;
     } else if (index > operation->trailing) {
@@ -107,8 +108,8 @@ static void image_put(struct disk *disk, const struct operation *operation)
 
 bool disk_holds(const struct disk *disk, raft_index index, uint64_t hash)
 {
-    if (index <= disk->snapshot.index) {
-        return true;
+    if (disk->stateless != 0 || index <= disk->snapshot.index) {
+        return disk->stateless == 0;
     }
     return index >= disk->first && index <= disk_last(disk) &&
            disk->entries[index - disk->first].hash == hash;

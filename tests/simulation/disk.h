@@ -36,6 +36,8 @@ struct disk {
     size_t count;
     size_t capacity;
     raft_index first; /* index of entries[0] */
+    /* Of an installed snapshot whose state is not here: the log that it replaced is gone. */
+    raft_index stateless;
     struct list operations;
     /* faults */
     uint64_t slow_ns; /* added to every operation */
@@ -58,7 +60,10 @@ void disk_crash(struct disk *disk, struct dice *dice);
 struct raft_io disk_io(struct process *process);
 
 raft_index disk_last(const struct disk *disk);
-/* Is this entry flushed here, or covered by a flushed snapshot? */
+/*
+ * Is this entry flushed here, or covered by a flushed snapshot? Not where the state of the snapshot
+ * is still to be fetched: nothing can be rebuilt from such a disk.
+ */
 bool disk_holds(const struct disk *disk, raft_index index, uint64_t hash);
 /* Looks again at a disk that hung. */
 void disk_resume(struct process *process);

@@ -362,6 +362,13 @@ static void ledger_begin_life(struct process *process)
     oracle_begin_life(process);
 }
 
+static bool restore_run(void *data, const struct consensus_manifest *manifest)
+{
+    bool reached = node_on_restore(data, manifest);
+    process_current->disk.stateless = 0; /* or it had not returned */
+    return reached;
+}
+
 static void consensus_begin_life(struct process *process)
 {
     struct node *node = process->node;
@@ -388,6 +395,7 @@ static void consensus_begin_life(struct process *process)
                                         .callbacks = node_consensus_callbacks(),
                                         .data = node};
     options.callbacks.on_apply = oracle_on_apply;
+    options.callbacks.on_restore = restore_run;
     consensus_init_core(consensus, &options);
     char error[512];
     process->consensus = consensus;

@@ -1,5 +1,6 @@
 #include "tests/support/node_rig.h"
 
+#include "consensus/internal.h"
 #include "tests/support/check.h"
 
 #include <stdio.h>
@@ -62,6 +63,9 @@ int node_rig_set_up(void **state)
     for (uint32_t i = 0; i < rig->node.peers_count; i++) {
         rig->node.peers[i].link_up = true;
     }
+    static struct raft raft; /* an empty log */
+    static struct consensus consensus = {.raft = &raft};
+    rig->node.consensus = &consensus;
     rig->node.role = ROLE_FOLLOWER;
     rig->node.term = 1;
     rig->node.leader = 2;

@@ -341,7 +341,7 @@ static void test_notes_survive(void **state)
     assert_int_equal(index, 0);
 
     const struct consensus_manifest wanted = {
-        .index = 0x0102030405060708, .seq = UINT64_MAX, .digest = {{9, 8, 7}}};
+        .index = 0x0102030405060708, .term = 23, .seq = UINT64_MAX, .digest = {{9, 8, 7}}};
     check_ok(datadir_needs_state_write(dir, &wanted));
     check_ok(datadir_copy_index_write(dir, 77));
     check_ok(datadir_copy_index_write(dir, 78));
@@ -349,6 +349,7 @@ static void test_notes_survive(void **state)
     check_ok(open_dir(fixture, &dir));
     check_ok(datadir_needs_state_read(dir, &manifest));
     assert_int_equal(manifest.index, wanted.index);
+    assert_int_equal(manifest.term, wanted.term);
     assert_int_equal(manifest.seq, wanted.seq);
     assert_true(digest_equal(&manifest.digest, &wanted.digest));
     check_ok(datadir_copy_index_read(dir, &index));
