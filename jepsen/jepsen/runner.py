@@ -26,10 +26,12 @@ RUNS_LIMIT_S = 180  # beyond the time of the load: a run that takes longer is br
 
 
 class Options:
-    """workload, faults, nodes, time_s, rate, seed, build, name; mutant: a mutants.Mutant or None"""
+    """workload, faults, nodes, time_s, rate, seed, build, name; window_s: how long a fault is in
+    force; mutant: a mutants.Mutant or None"""
 
     def __init__(self, workload="transfer", faults=(), nodes=3, time_s=45, rate=400, seed=1,
-                 build=paths.BUILD, mutant=None, name=None, verbose=False):
+                 build=paths.BUILD, mutant=None, name=None, verbose=False,
+                 window_s=nemesis.WINDOW_S):
         self.workload = workload
         self.faults = tuple(faults)
         self.nodes = nodes
@@ -38,7 +40,9 @@ class Options:
         self.seed = seed
         self.build = os.path.abspath(build)
         self.mutant = mutant
-        self.name = name or "-".join([workload, self.faults_named("+")]
+        self.window_s = window_s
+        long = [f"{window_s:g}s"] if window_s != nemesis.WINDOW_S else []
+        self.name = name or "-".join([workload, self.faults_named("+"), *long]
                                      + ([mutant.name] if mutant else []))
         self.verbose = verbose
 
@@ -49,6 +53,8 @@ class Options:
         parts = ["jepsen/run", "test", "-w", self.workload]
         if self.faults:
             parts += ["-n", self.faults_named(",")]
+        if self.window_s != nemesis.WINDOW_S:
+            parts += ["--window", f"{self.window_s:g}"]
         if self.mutant:
             parts += ["--mutant", self.mutant.name]
         return " ".join(parts + ["--nodes", str(self.nodes), "--time", f"{self.time_s:g}", "--rate",
@@ -84,7 +90,8 @@ class _Run:
     def __init__(self, options, directory):
         self.options = options
         self.directory = directory
-        self.windows = nemesis.schedule(options.faults, options.time_s, options.seed)
+        self.windows = nemesis.schedule(options.faults, options.time_s, options.seed,
+                                        options.window_s)
         self.history = None
         self.cluster = None
         self.pool = None
@@ -140,7 +147,8 @@ class _Run:
                 self.history.cluster("problem", f"the setup failed: {left[0].f} {left[0].value}")
                 return
         self._phase("main")
-        enemy = nemesis.Nemesis(self.cluster, self.history, self.windows, self.say)
+        enemy = nemesis.Nemesis(self.cluster, self.history, self.windows,
+                                self.options.time_s, self.say)
         task = asyncio.ensure_future(enemy.run())
         try:
             await self._main()

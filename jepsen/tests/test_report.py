@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), HERE]
 
-from jepsen import edn, report  # noqa: E402
+from jepsen import edn, overview, report  # noqa: E402
 from jepsen.operations import load  # noqa: E402
 from synthetic import Synthetic  # noqa: E402
 from test_checkers import old_read  # noqa: E402
@@ -78,7 +78,7 @@ class Reports(unittest.TestCase):
                 for valid, faults in ((True, []), (False, ["kill"]), ("unknown", ["kill"]))]
         with open(os.path.join(self.path, "m.json"), "w", encoding="utf-8") as file:
             json.dump({"runs": rows, "command": "x"}, file)
-        report.write_matrix(os.path.join(self.path, "m.json"), os.path.join(self.path, "m.html"))
+        overview.write_matrix(os.path.join(self.path, "m.json"), os.path.join(self.path, "m.html"))
         self.assertIn("1 of 3 runs valid", self._read("m.html"))
         mutant = {"name": "M1", "what": "a", "how": "build", "instrument": "jepsen",
                   "must": ["fate"], "budget_s": 60, "killed": True, "by": ["fate"], "seconds": 1}
@@ -86,7 +86,7 @@ class Reports(unittest.TestCase):
                 "null": {"runs": 20, "green": 20}}
         with open(os.path.join(self.path, "u.json"), "w", encoding="utf-8") as file:
             json.dump(data, file)
-        report.write_mutants(os.path.join(self.path, "u.json"), os.path.join(self.path, "u.html"))
+        overview.write_mutants(os.path.join(self.path, "u.json"), os.path.join(self.path, "u.html"))
         self.assertIn("1 of 3 killed", self._read("u.html"))
 
     def test_checking_is_fast_enough(self):
