@@ -15,7 +15,8 @@ RUN_OVERHEAD_S = 20  # start, healing, final reads and checking of one run
 AGAIN_SEED = 500  # how far the seed of a second try is from that of the first
 
 # window_s: how long each fault is in force.
-Cell = collections.namedtuple("Cell", "workload faults nodes window_s", defaults=(nemesis.WINDOW_S,))
+Cell = collections.namedtuple("Cell", "workload faults nodes window_s",
+                              defaults=(nemesis.WINDOW_S,))
 
 # For CI: each fault there is, and as many cells as the budget allows.
 CI = [
@@ -160,7 +161,9 @@ def check_again(path, say):
         say(f"{_word(again['valid'])}: {os.path.relpath(directory)}"
             + (f": {again['first_error']}" if again.get("first_error") else ""))
     write(path, data)
-    return Totals(data["runs"]), data.get("full", False)
+    sums = Totals(data["runs"])
+    say(sums.sentence())
+    return sums, data.get("full", False)
 
 
 def _word(valid):

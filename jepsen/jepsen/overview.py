@@ -43,7 +43,7 @@ def matrix_page(data):
     for run in runs:
         cells.setdefault((run["workload"], "+".join(run["faults"]) or "none"), []).append(run)
     parts = ['<div class="scroll"><table><tr><th></th>',
-             *(f"<th>{text(c)}</th>" for c in columns), "</tr>"]
+             *(f"<th>{text(c).replace('+', '<br>')}</th>" for c in columns), "</tr>"]
     for workload in workloads:
         parts.append(f"<tr><th>{text(workload)}</th>")
         parts += [matrix_cell(cells.get((workload, column), [])) for column in columns]
@@ -65,6 +65,17 @@ def matrix_page(data):
     if rows:
         body += "<h2>Not valid</h2>" + table(("workload", "faults", "", "seed", "first error"),
                                              rows)
+    tries = [(text(r["workload"]), text("+".join(r["faults"]) or "none"),
+              linked(r["before"], word(r["before"]["valid"])),
+              text(r["before"].get("first_error") or ""), linked(r, word(r["valid"])))
+             for r in runs if r.get("before")]
+    if tries:
+        body += "<h2>Done twice</h2>" + table(("workload", "faults", "first", "why", "second"),
+                                              tries)
+    if data.get("skipped"):
+        body += "<h2>Not possible on this machine</h2>" + table(
+            ("workload", "faults", "why"), [(text(s["workload"]), text("+".join(s["faults"])),
+                                             text(s["reason"])) for s in data["skipped"]])
     return page(title, body + again(data))
 
 
@@ -86,9 +97,16 @@ def matrix_cell(runs):
     if not runs:
         return '<td class="cell none">–</td>'
     kind = WORDS[verdict_of(runs)][1]
-    lines = [linked(r, f"{WORDS[r['valid']][0]}: {r['ok']:,} ok, {r['info']:,} info, "
-                       f"{r['fail']:,} fail, {r['windows']} faults") for r in runs]
+    lines = [linked(r, WORDS[r["valid"]][0].lower() + (
+        f", {r['nodes']} nodes" if r.get("nodes", 3) != 3 else ""))
+        + f"<br>{short(r.get('acknowledged') or 0)} paid, {r.get('effective_windows', 0)} of "
+          f"{r.get('windows', 0)} faults"
+        + ("<br>second try" if r.get("before") else "") for r in runs]
     return f'<td class="cell {kind}">{"<br>".join(lines)}</td>'
+
+
+def short(count):
+    return f"{count / 1000:.1f}k" if count >= 1000 else str(count)
 
 
 def write_mutants(json_path, html_path):

@@ -16,6 +16,7 @@ from .operations import load
 from .plots import text
 
 LOG_LINES = 60
+UNSHOWN = ("valid", "error_count", "slow_count", "seconds")  # have columns, or say nothing
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#fff;--fg:#1c2430;--dim:#5c6773;--line:#d9dee5;--soft:#f4f6f8;
@@ -253,7 +254,7 @@ def checkers_table(results):
             [text(d).replace("\n", "<br>") for d in result["doubts"][:3]]
         figures = ", ".join(
             f"{k.replace('_', ' ')} {v}" for k, v in result.items()
-            if isinstance(v, (int, float)) and k not in ("valid", "error_count", "seconds"))
+            if isinstance(v, (int, float)) and k not in UNSHOWN)
         rows.append((f"<b>{name}</b>", word(result["valid"]), result["error_count"] or "",
                      "<br>".join(said), f'<span class="dim">{text(figures)}</span>',
                      f"{result['seconds']:.2f}"))

@@ -211,17 +211,19 @@ class _Run:
         left = await self.pool.settle(reads, FINAL_S, seen)
         self.say(f"{len(reads) - len(left)} of {len(reads)} payments read in "
                  f"{time.monotonic() - begin:.1f} s")
-        for node in self.cluster.nodes:
+        # Who refuses to go on is not asked; vacuity.py says whether that was right.
+        for node in self.cluster.lasting:
             for f, params in [("list-accounts", {"limit": 1000}), *self.load.final_pages()]:
                 await self._pages(node, f, params)
             await self.pool.settle([Ask(f, {}, node=node.name)
                                     for f in ("totals", "info", "digest")], 10)
 
         # What was absent has to stay so, and on every node.
-        names = [node.name for node in self.cluster.nodes]
-        await self.pool.settle([
-            Ask("read-payment", {"id": identity}, node=names[(names.index(node) + 1) % len(names)])
-            for identity, node in absent], 20)
+        names = [node.name for node in self.cluster.lasting]
+        after = dict(zip(names, names[1:] + names[:1]))
+        await self.pool.settle([Ask("read-payment", {"id": identity},
+                                    node=after.get(node, names[0] if names else None))
+                                for identity, node in absent], 20)
 
     async def _pages(self, node, f, params):
         cursor, pages = None, 0
@@ -235,9 +237,12 @@ class _Run:
                 return
 
     async def _one(self, ask):
-        """The ok record of one operation, tried until 10 s have passed."""
+        """The ok record of one operation, tried until 10 s have passed or its node has refused to
+        go on."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
+            if self.cluster.by_name(ask.node) not in self.cluster.lasting:
+                return None
             done = asyncio.get_running_loop().create_future()
             again = Ask(ask.f, ask.value, node=ask.node,
                         done=lambda _, record: done.done() or done.set_result(record))

@@ -1,7 +1,7 @@
 """What jepsen/store keeps. Old runs go, so that it does not fill the disk.
 
 Of each name the newest VALID_KEPT valid runs stay, and the newest OTHERS_KEPT of those that were
-not valid or never ended. If all of it is larger than BYTES_MAX, the oldest valid runs go first, then
+not valid or never ended. If all is larger than BYTES_MAX, the oldest valid runs go first, then
 the oldest others; the newest run of each name and what is younger than YOUNG_S stay in any case: it
 may be running.
 """
