@@ -34,6 +34,14 @@ static void epoch_end(struct node *node)
     ledger_thread_epoch_end(node->ledger_thread);
 }
 
+/* An epoch is to begin, and can not yet. */
+static void barrier_plan(struct node *node)
+{
+    assert(!node->epoch_runs);
+    node->barrier_waits = false;
+    node->barrier_retry_at_ns = now_of(node) + (uint64_t)EPOCH_RETRY_MS * 1000000;
+}
+
 static bool leads_in_term(const struct node *node)
 {
     return node->role == ROLE_LEADER && consensus_role(node->consensus) == ROLE_LEADER &&
@@ -57,7 +65,7 @@ static void barrier_propose(struct node *node)
         node->barrier_waits = true;
         metric_add(&node->metrics, METRIC_ENTRIES_PROPOSED, 1);
     } else {
-        node->barrier_retry_at_ns = now_of(node) + (uint64_t)EPOCH_RETRY_MS * 1000000;
+        barrier_plan(node);
     }
 }
 
@@ -125,8 +133,7 @@ static void barrier_applied(struct node *node)
     if (!leads_in_term(node)) {
         node->barrier_waits = false;
     } else if (gossip_clock_is_off(node, now_of(node), &distance_ns)) {
-        node->barrier_waits = false;
-        node->barrier_retry_at_ns = now_of(node) + (uint64_t)EPOCH_RETRY_MS * 1000000;
+        barrier_plan(node);
     } else {
         epoch_begin(node);
     }
@@ -163,7 +170,18 @@ static void propose_entry(struct node *node, const struct ledger_event *event)
     }
     log_info(PART, "proposal refused: %s", status_name(status));
     epoch_end(node);
-    node->barrier_retry_at_ns = now_of(node) + (uint64_t)EPOCH_RETRY_MS * 1000000;
+    barrier_plan(node);
+}
+
+/* Where nobody takes the leadership, this node goes on: standing still would help nobody. */
+static void outcome_differs(struct node *node)
+{
+    log_error(PART, "an outcome differs from the expected one: this is a bug; resigning");
+    if (node->role == ROLE_LEADER) {
+        epoch_end(node);
+        consensus_resign(node->consensus, "outcome difference");
+        barrier_plan(node);
+    }
 }
 
 static void snapshot_durable(struct node *node, const struct position *position)
@@ -201,11 +219,7 @@ static void event_handle(struct node *node, struct ledger_event *event)
         }
         break;
     case LEDGER_EVENT_DIFFERENT:
-        log_error(PART, "an outcome differs from the expected one: this is a bug; resigning");
-        if (node->role == ROLE_LEADER) {
-            epoch_end(node);
-            consensus_resign(node->consensus, "outcome difference");
-        }
+        outcome_differs(node);
         break;
     case LEDGER_EVENT_DIVERGED:
         diverge_begin(node, event->seq, &event->ours);
