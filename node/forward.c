@@ -6,7 +6,7 @@
  * of this node's life before a restart, and their answers must not find those of the new life.
  *
  * When the link breaks or the deadline passes, the outcome is unknown: the leader may have proposed
- * it. What was surely not sent is refused as no_leader.
+ * it. What the link surely never took is refused: no_leader, or overloaded where the link is full.
  */
 #include "node/internal.h"
 
@@ -86,6 +86,18 @@ static void slot_free(struct node *node, uint32_t number)
     node->forwards.free_first = number;
 }
 
+/* The job that waits for the answer of a peer to a ticket; NULL: none does any more. */
+static struct job *slot_job(const struct node *node, uint32_t peer, uint64_t ticket)
+{
+    uint32_t number = slot_of_ticket(ticket);
+    if (number >= FORWARDS_MAX) {
+        return NULL;
+    }
+    const struct forward_slot *slot = &node->forwards.slots[number];
+    bool waits = slot->generation == ticket >> SLOT_BITS && slot->peer == peer;
+    return waits ? slot->job : NULL;
+}
+
 /* Ends a forwarded job of this node. */
 static void forward_end(struct node *node, struct job *job, enum code code)
 {
@@ -107,55 +119,89 @@ static void forward_end(struct node *node, struct job *job, enum code code)
 
 /* ---- sending ------------------------------------------------------------------------------- */
 
-static bool peer_flush(struct node *node, struct peer_state *peer)
+/* Ends the requests among the items that no link has taken: surely not executed. */
+static void peer_drop(struct node *node, struct peer_state *peer, enum code code)
+{
+    struct reader reader = reader_of(peer->out.data, peer->out.size);
+    struct link_item item;
+    while (reader_left(&reader) > 0 && link_item_read(&reader, &item) == STATUS_OK) {
+        struct job *job = item.kind == LINK_REQUEST ? slot_job(node, peer->id, item.ticket) : NULL;
+        if (job != NULL) {
+            slot_free(node, slot_of_ticket(item.ticket));
+            forward_end(node, job, code);
+        }
+    }
+    buffer_clear(&peer->out);
+}
+
+/*
+ * Hands over what waits. A link whose own queue is full keeps it waiting here: answers cost an
+ * entry, and their clients would be told `unknown`.
+ */
+static void peer_flush(struct node *node, struct peer_state *peer)
 {
     if (peer->out.size == 0) {
-        return true;
+        return;
     }
     enum status status = consensus_send(node->consensus, peer->id, peer->out.data, peer->out.size);
-    if (status != STATUS_OK || peer->out.failed) {
-        log_debug(PART, "send to node %u: %s", peer->id, status_name(status));
+    if (status == STATUS_FULL) {
+        return;
     }
-    bool sent = status == STATUS_OK && !peer->out.failed;
+    if (status != STATUS_OK) {
+        log_debug(PART, "send to node %u: %s", peer->id, status_name(status));
+        peer_drop(node, peer, CODE_NO_LEADER);
+    }
     if (peer->out.capacity > 4 * (size_t)PEER_OUT_BYTES) {
         buffer_deinit(&peer->out);
         buffer_init(&peer->out, LINK_FRAME_BYTES_MAX);
     } else {
         buffer_clear(&peer->out);
     }
-    return sent;
 }
 
-/* What could not be sent is dropped: requests among it run into the link's end or their deadline.
- */
 void forward_flush(struct node *node)
 {
     for (uint32_t i = 0; i < node->peers_count; i++) {
-        struct peer_state *peer = &node->peers[i];
-        if (!peer_flush(node, peer)) {
-            forward_link_down(node, peer->id);
-        }
+        peer_flush(node, &node->peers[i]);
     }
+}
+
+/* False: no room, and the item is dropped. */
+static bool peer_append(struct node *node, struct peer_state *peer, const struct link_item *item,
+                        size_t waiting_max)
+{
+    if (peer->out.size > PEER_OUT_BYTES ||
+        peer->out.size + item->bytes.size + PEER_OUT_BYTES > LINK_FRAME_BYTES_MAX) {
+        peer_flush(node, peer);
+    }
+    size_t size = peer->out.size;
+    if (size > waiting_max || !peer->link_up) {
+        return false; /* full, or broken by the flush */
+    }
+    link_item_write(&peer->out, item);
+    if (!peer->out.failed) {
+        return true;
+    }
+    peer->out.failed = false;
+    buffer_truncate(&peer->out, size);
+    return false;
 }
 
 void peer_item(struct node *node, uint32_t id, const struct link_item *item)
 {
     struct peer_state *peer = node_peer(node, id);
-    if (peer == NULL || !peer->link_up) {
-        return;
+    if (peer != NULL && peer->link_up && !peer_append(node, peer, item, LINK_FRAME_BYTES_MAX)) {
+        log_debug(PART, "no room for an item for node %u", id);
     }
-    if (peer->out.size + item->bytes.size + PEER_OUT_BYTES > LINK_FRAME_BYTES_MAX ||
-        peer->out.size > PEER_OUT_BYTES) {
-        if (!peer_flush(node, peer)) {
-            forward_link_down(node, id);
-        }
-    }
-    link_item_write(&peer->out, item);
 }
 
-void forward_send(struct node *node, struct job *job, uint32_t peer)
+/* Requests wait for a full link only up to PEER_OUT_BYTES: beyond, their clients do better to
+ * hear of it early. */
+void forward_send(struct node *node, struct job *job, uint32_t id)
 {
     struct forwards *forwards = &node->forwards;
+    struct peer_state *peer = node_peer(node, id);
+    assert(peer != NULL && peer->link_up);
     uint32_t number = slot_take(forwards);
     if (number == SLOT_NONE) {
         forward_end(node, job, CODE_OVERLOADED);
@@ -166,30 +212,29 @@ void forward_send(struct node *node, struct job *job, uint32_t peer)
     struct link_item item = {.kind = LINK_REQUEST,
                              .ticket = job->ticket_out,
                              .bytes = {(const char *)job->bytes.data, job->bytes.size}};
-    metric_add(&node->metrics, METRIC_FORWARDS, 1);
     /* Written before the job is in the slot: a link that breaks on the way ends only older jobs. */
-    peer_item(node, peer, &item);
+    if (!peer_append(node, peer, &item, PEER_OUT_BYTES)) {
+        slot->next_free = forwards->free_first;
+        forwards->free_first = number;
+        metric_add(&node->metrics, METRIC_OVERLOADED, 1);
+        forward_end(node, job, peer->link_up ? CODE_OVERLOADED : CODE_NO_LEADER);
+        return;
+    }
+    metric_add(&node->metrics, METRIC_FORWARDS, 1);
     slot->job = job;
-    slot->peer = peer;
-    list_push(&forwards->deadlines, &job->deadline_node);
+    slot->peer = id;
+    job_by_deadline(&forwards->deadlines, job);
 }
 
 /* ---- answers from the leader --------------------------------------------------------------- */
 
 void forward_on_answer(struct node *node, uint32_t peer, const struct link_item *item)
 {
-    uint32_t number = slot_of_ticket(item->ticket);
-    uint64_t generation = item->ticket >> SLOT_BITS;
-    if (number >= FORWARDS_MAX) {
-        log_warn(PART, "node %u answered a ticket that does not exist", peer);
-        return;
-    }
-    struct forward_slot *slot = &node->forwards.slots[number];
-    if (slot->job == NULL || slot->generation != generation || slot->peer != peer) {
+    struct job *job = slot_job(node, peer, item->ticket);
+    if (job == NULL) {
         return; /* its deadline passed before */
     }
-    struct job *job = slot->job;
-    slot_free(node, number);
+    slot_free(node, slot_of_ticket(item->ticket));
     struct ledger_request *request = &job->request;
     request->code = item->code;
     request->seq = item->seq;
@@ -204,6 +249,7 @@ void forward_on_answer(struct node *node, uint32_t peer, const struct link_item 
 
 void forward_link_down(struct node *node, uint32_t peer)
 {
+    peer_drop(node, node_peer(node, peer), CODE_NO_LEADER);
     struct list *item = node->forwards.deadlines.next;
     while (item != &node->forwards.deadlines) {
         struct list *next = item->next;

@@ -165,7 +165,7 @@ void core_tick(struct node *node, uint64_t now_ns);
 enum status MUST_CHECK forward_open(struct node *node);
 void forward_close(struct node *node);
 void forward_send(struct node *node, struct job *job, uint32_t peer);
-/* The link to a peer broke: its forwards are unknown. */
+/* The link to a peer broke: what it took is unknown, the rest surely not executed. */
 void forward_link_down(struct node *node, uint32_t peer);
 void forward_on_request(struct node *node, uint32_t peer, const struct link_item *item);
 void forward_on_answer(struct node *node, uint32_t peer, const struct link_item *item);
@@ -173,7 +173,8 @@ void forward_on_answer(struct node *node, uint32_t peer, const struct link_item 
 void forward_answer(struct node *node, struct job *job, enum code code);
 void forward_tick(struct node *node, uint64_t now_ns);
 struct peer_state *node_peer(struct node *node, uint32_t id);
-/* Queues an item for a peer; sent by forward_flush at the end of the loop's round. */
+/* Queues an item for a peer; sent by forward_flush at the end of the loop's round. Lost where the
+ * link is down, or as full as what waits here. */
 void peer_item(struct node *node, uint32_t peer, const struct link_item *item);
 void forward_flush(struct node *node);
 

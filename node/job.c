@@ -66,6 +66,16 @@ void job_answer(struct job *job)
     job_release_call(job, call);
 }
 
+void job_by_deadline(struct list *deadlines, struct job *job)
+{
+    struct list *after = deadlines->previous;
+    while (after != deadlines &&
+           CONTAINER_OF(after, struct job, deadline_node)->deadline_ns > job->deadline_ns) {
+        after = after->previous;
+    }
+    list_push(after->next, &job->deadline_node); /* before the one that is later */
+}
+
 void job_free(struct job *job)
 {
     if (job == NULL) {

@@ -62,6 +62,12 @@ void job_refuse(struct job *job, enum code code);
 /* Answers the job's call from request (code, position, outcomes). */
 void job_answer(struct job *job);
 
+/*
+ * Puts a job into a list in the order of deadlines. Most come in that order; one that was routed
+ * anew is older than those before it.
+ */
+void job_by_deadline(struct list *deadlines, struct job *job);
+
 /* Frees the job; its call must be answered, its list of reads empty. */
 void job_free(struct job *job);
 

@@ -55,7 +55,7 @@ static void work_submit(struct ledger_thread *thread, struct job *job, struct li
         ledger_event_send_job(thread, LEDGER_EVENT_ROUTE, job);
         return;
     }
-    list_push(&thread->deadlines, &job->deadline_node);
+    job_by_deadline(&thread->deadlines, job);
     job->request.bytes.data = (const char *)job->bytes.data;
     job->request.bytes.size = job->bytes.size;
     ledger_submit(thread->options.ledger, &job->request, answered);

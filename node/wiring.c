@@ -96,7 +96,6 @@ static void node_on_link(void *data, uint32_t id, bool up)
     assert(peer != NULL);
     peer->link_up = up;
     if (!up) {
-        buffer_clear(&peer->out);
         forward_link_down(node, id);
     }
 }

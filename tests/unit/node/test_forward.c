@@ -1,7 +1,25 @@
 /* Requests to the leader and answers from it, as items for the links. */
-#include "consensus/internal.h"
 #include "tests/support/check.h"
 #include "tests/support/node_rig.h"
+
+#include <string.h>
+
+/* What the links say, in place of consensus_send, and how much they took. */
+static enum status link_status;
+static size_t link_taken;
+
+enum status __wrap_consensus_send(struct consensus *consensus, uint32_t peer, const void *bytes,
+                                  size_t size);
+
+enum status __wrap_consensus_send(struct consensus *consensus, uint32_t peer, const void *bytes,
+                                  size_t size)
+{
+    (void)consensus;
+    assert_true(peer == 2 || peer == 3);
+    assert_non_null(bytes);
+    link_taken += link_status == STATUS_OK ? size : 0;
+    return link_status;
+}
 
 static struct call *submit(struct node_rig *rig, struct link_item *item)
 {
@@ -123,7 +141,6 @@ static void a_broken_link_ends_what_was_sent_over_it_alone(void **state)
 static void a_link_that_breaks_under_a_request_ends_the_older_ones(void **state)
 {
     struct node_rig *rig = *state;
-    struct consensus closing = {.closing = true}; /* sends nothing */
     struct link_item item;
     struct call *older[3];
     for (int i = 0; i < 3; i++) {
@@ -134,18 +151,17 @@ static void a_link_that_breaks_under_a_request_ends_the_older_ones(void **state)
         static const uint8_t much[1024];
         write_bytes(&peer->out, much, sizeof(much));
     }
-    rig->node.consensus = &closing;
+    link_status = STATUS_NETWORK;
     struct call *call = node_rig_execute(rig, "EUR");
     check_ok(node_submit(&rig->node, call));
     node_inbox(&rig->node);
-    rig->node.consensus = NULL;
+    assert_false(node_rig_answered(rig, call));
+    forward_link_down(&rig->node, 2); /* the link's end is told */
     for (int i = 0; i < 3; i++) {
         expect_code(rig, older[i], CODE_UNKNOWN);
     }
-    assert_false(node_rig_answered(rig, call));
-    assert_true(node_rig_sent(rig, 2, &item));
-    forward_link_down(&rig->node, 2);
-    expect_code(rig, call, CODE_UNKNOWN);
+    expect_code(rig, call, CODE_NO_LEADER); /* never sent */
+    link_status = STATUS_OK;
     /* All four slots are there for others. */
     for (int i = 0; i < 3; i++) {
         older[i] = submit(rig, &item);
@@ -169,6 +185,109 @@ static void nothing_is_queued_for_a_link_that_is_down(void **state)
     assert_false(node_rig_sent(rig, 3, &item));
     assert_null(node_peer(&rig->node, 7));
     assert_null(node_peer(&rig->node, 1)); /* this node is no peer of its own */
+}
+
+/* ---- links that take nothing ---------------------------------------------------------------- */
+
+static struct call *submit_unsent(struct node_rig *rig)
+{
+    struct call *call = node_rig_execute(rig, "EUR");
+    check_ok(node_submit(&rig->node, call));
+    node_inbox(&rig->node);
+    return call;
+}
+
+static void a_full_link_keeps_requests_waiting(void **state)
+{
+    struct node_rig *rig = *state;
+    struct call *sent = submit_unsent(rig);
+    forward_flush(&rig->node);
+    link_status = STATUS_FULL;
+    struct call *waiting = submit_unsent(rig);
+    forward_flush(&rig->node);
+    assert_false(node_rig_answered(rig, sent));
+    assert_false(node_rig_answered(rig, waiting));
+    link_status = STATUS_OK;
+    const size_t waits = node_peer(&rig->node, 2)->out.size;
+    const size_t before = link_taken;
+    assert_true(waits > 0);
+    forward_flush(&rig->node);
+    assert_int_equal(link_taken - before, waits);
+    assert_int_equal(node_peer(&rig->node, 2)->out.size, 0);
+    forward_link_down(&rig->node, 2); /* now the leader may have both */
+    expect_code(rig, sent, CODE_UNKNOWN);
+    expect_code(rig, waiting, CODE_UNKNOWN);
+}
+
+static void what_a_link_never_took_was_surely_not_executed(void **state)
+{
+    struct node_rig *rig = *state;
+    struct call *sent = submit_unsent(rig);
+    forward_flush(&rig->node);
+    struct call *waiting = submit_unsent(rig);
+    forward_link_down(&rig->node, 2);
+    expect_code(rig, sent, CODE_UNKNOWN);
+    expect_code(rig, waiting, CODE_NO_LEADER);
+    link_status = STATUS_NETWORK; /* the link's end is not told yet */
+    waiting = submit_unsent(rig);
+    forward_flush(&rig->node);
+    expect_code(rig, waiting, CODE_NO_LEADER);
+    assert_int_equal(metric_get(&rig->node.metrics, METRIC_UNKNOWN), 1);
+}
+
+static void behind_a_full_link_requests_are_refused_early(void **state)
+{
+    struct node_rig *rig = *state;
+    struct call *calls[64];
+    uint32_t count = 0;
+    struct call *sent = submit_unsent(rig);
+    forward_flush(&rig->node);
+    link_status = STATUS_FULL;
+    do {
+        assert_true(count < ARRAY_COUNT(calls));
+        struct call *call = node_rig_execute(rig, "EUR");
+        const size_t size = call->request.size;
+        check_ok(buffer_reserve(&call->request, 16384) ? STATUS_OK : STATUS_NO_MEMORY);
+        memset(call->request.data + size, 0, 16384); /* the leader's matter: nobody reads it here */
+        call->request.size += 16384;
+        check_ok(node_submit(&rig->node, call));
+        node_inbox(&rig->node);
+        calls[count++] = call;
+    } while (!node_rig_answered(rig, calls[count - 1]));
+    assert_true(count > 2);
+    expect_code(rig, calls[--count], CODE_OVERLOADED);
+    assert_int_equal(metric_get(&rig->node.metrics, METRIC_OVERLOADED), 1);
+    assert_false(node_rig_answered(rig, sent)); /* the others go on waiting */
+    /* An answer costs an entry: it waits behind them. */
+    const size_t size = node_peer(&rig->node, 2)->out.size;
+    const struct link_item answer = {.kind = LINK_ANSWER, .ticket = 1, .code = CODE_OK};
+    peer_item(&rig->node, 2, &answer);
+    assert_true(node_peer(&rig->node, 2)->out.size > size);
+    forward_link_down(&rig->node, 2);
+    expect_code(rig, sent, CODE_UNKNOWN);
+    while (count > 0) {
+        expect_code(rig, calls[--count], CODE_NO_LEADER);
+    }
+}
+
+/* One that was routed anew stands behind younger ones. */
+static void each_request_has_its_own_deadline(void **state)
+{
+    struct node_rig *rig = *state;
+    struct link_item item;
+    struct call *young = submit(rig, &item);
+    struct call *old = node_rig_execute(rig, "EUR");
+    old->deadline_ns = young->deadline_ns - 1000;
+    check_ok(node_submit(&rig->node, old));
+    node_inbox(&rig->node);
+    struct call *youngest = submit(rig, &item);
+    forward_flush(&rig->node);
+    forward_tick(&rig->node, old->deadline_ns);
+    assert_false(node_rig_answered(rig, young) || node_rig_answered(rig, youngest));
+    expect_code(rig, old, CODE_UNKNOWN);
+    forward_tick(&rig->node, young->deadline_ns);
+    expect_code(rig, young, CODE_UNKNOWN);
+    expect_code(rig, youngest, CODE_UNKNOWN);
 }
 
 /* ---- requests of other nodes --------------------------------------------------------------- */
@@ -255,7 +374,14 @@ static void a_leader_refuses_what_it_has_no_room_for(void **state)
     expect_sent(rig, CODE_OVERLOADED);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, node_rig_set_up, node_rig_tear_down)
+static int set_up(void **state)
+{
+    link_status = STATUS_OK;
+    link_taken = 0;
+    return node_rig_set_up(state);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, node_rig_tear_down)
 
 int main(void)
 {
@@ -267,6 +393,10 @@ int main(void)
         TEST(a_broken_link_ends_what_was_sent_over_it_alone),
         TEST(a_link_that_breaks_under_a_request_ends_the_older_ones),
         TEST(nothing_is_queued_for_a_link_that_is_down),
+        TEST(a_full_link_keeps_requests_waiting),
+        TEST(what_a_link_never_took_was_surely_not_executed),
+        TEST(behind_a_full_link_requests_are_refused_early),
+        TEST(each_request_has_its_own_deadline),
         TEST(requests_are_forwarded_once_only),
         TEST(a_leader_works_for_others),
         TEST(damaged_requests_come_back_as_such),

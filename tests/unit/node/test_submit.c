@@ -212,7 +212,9 @@ static void reads_of_a_failed_barrier_were_surely_not_executed(void **state)
 {
     struct node_rig *rig = *state;
     struct call *read = node_rig_read(rig);
+    struct link_item item;
     submit(rig, read);
+    assert_true(node_rig_sent(rig, 2, &item));
     forward_link_down(&rig->node, 2); /* unknown, for a request */
     expect_code(rig, read, CODE_LEADERSHIP_LOST);
     rig->node.leader = 0;
