@@ -10,8 +10,8 @@ import re
 import time
 
 from . import doctor as doctors, matrix as matrices, mutants as mutant_files
-from . import paths, report as reports
-from . import runner, sandbox
+from . import nemesis, overview, paths, report as reports
+from . import runner, sandbox, store
 from .workloads import ALL as WORKLOADS
 
 OUTSIDE = ("check", "report")  # need no namespaces
@@ -26,7 +26,9 @@ def main(arguments):
             return sandbox.enter(arguments)
         sandbox.prepare()
     try:
-        return commands[options.command](options)
+        status = commands[options.command](options)
+        store.prune()
+        return status
     except KeyboardInterrupt:
         return 255
     except ValueError as error:
@@ -45,10 +47,16 @@ def _parser():
     test_parser.add_argument("-n", "--nemesis", default="none",
                              help="faults, with commas; all; none (the default)")
     test_parser.add_argument("--nodes", type=int, default=3, choices=(3, 5))
+    test_parser.add_argument("--window", type=float, default=nemesis.WINDOW_S,
+                             help="seconds for which each fault is in force")
     test_parser.add_argument("--mutant", help="run with this mutant")
     _common(test_parser)
     matrix_parser = commands.add_parser("matrix", help="workloads by faults")
     matrix_parser.add_argument("--budget", default="12m", help="12m, 700s ...; full: every cell")
+    matrix_parser.add_argument("--second-try", action="store_true", help="a run that proved too "
+                               "little, or in which all was right but late, is done once more")
+    matrix_parser.add_argument("--skip-missing", action="store_true",
+                               help="leave out cells with faults that this machine does not allow")
     _common(matrix_parser)
     mutants_parser = commands.add_parser("mutants", help="the suite must go red on each")
     mutants_parser.add_argument("names", nargs="*")
@@ -105,7 +113,7 @@ def test(options):
         mutant_files.build([mutant], say)
         build = mutant.build(build)
     run = runner.Options(options.workload, faults, options.nodes, options.time, options.rate,
-                         seed_of(options), build, mutant, verbose=True)
+                         seed_of(options), build, mutant, verbose=True, window_s=options.window)
     say(run.command())
     directory, results = runner.run(run)
     show(directory, results)
@@ -115,10 +123,11 @@ def test(options):
 def matrix(options):
     options.budget_s = budget_seconds(options.budget)
     seed = seed_of(options)
-    command = f"jepsen/run matrix --budget {options.budget} --seed {seed}"
-    cells = matrices.matrix_cells(options.budget_s is None, seed)
-    rows = matrices.run_cells(cells, options, "Workloads by faults", command, say)
-    return close([row["valid"] is True for row in rows])
+    full = options.budget_s is None
+    command = f"jepsen/run matrix --budget {options.budget} --time {options.time:g} " \
+              f"--rate {options.rate:g} --seed {seed}"
+    course = matrices.Course(options, "Workloads by faults", command, say, full)
+    return close_many(course.run(matrices.matrix_cells(full, seed)), full, course.skipped)
 
 
 def soak(options):
@@ -126,8 +135,8 @@ def soak(options):
     seed = seed_of(options)
     command = f"jepsen/run soak --budget {options.budget} --seed {seed}"
     say(command)
-    rows = matrices.run_cells(matrices.soak_cells(seed), options, "Soak", command, say)
-    return close([row["valid"] is True for row in rows])
+    course = matrices.Course(options, "Soak", command, say)
+    return close_many(course.run(matrices.soak_cells(seed)))
 
 
 def mutants(options):
@@ -150,7 +159,7 @@ def mutants(options):
     with open(path, "w", encoding="utf-8") as file:
         json.dump({"title": "Mutants", "command": "jepsen/run mutants", "mutants": rows,
                    "null": {"runs": len(green), "green": sum(green)}}, file, indent=1)
-    reports.write_mutants(path, path[:-5] + ".html")
+    overview.write_mutants(path, path[:-5] + ".html")
     say(f"report: {os.path.relpath(path[:-5] + '.html')}")
     return close([mutant_files.caught(row) for row in rows] + green)
 
@@ -170,14 +179,18 @@ def _null_run(options, chosen, number):
 
 
 def check(options):
-    passed = []
-    for directory in options.directories:
+    """Runs by their directory, or all of a matrix by its JSON file."""
+    passed, status = [], 0
+    for path in options.directories:
+        if not os.path.isdir(path):
+            status = max(status, close_many(*matrices.check_again(path, say)))
+            continue
         begin = time.monotonic()
-        results = reports.write_run(os.path.realpath(directory))
-        show(directory, results)
+        results = reports.write_run(os.path.realpath(path))
+        show(path, results)
         say(f"checked in {time.monotonic() - begin:.1f} s")
         passed.append(results["valid"] is True)
-    return close(passed)
+    return max(status, close(passed)) if passed else status
 
 
 def report(options):
@@ -189,7 +202,7 @@ def report(options):
         else:
             with open(path, encoding="utf-8") as file:
                 is_matrix = "runs" in json.load(file)
-            write = reports.write_matrix if is_matrix else reports.write_mutants
+            write = overview.write_matrix if is_matrix else overview.write_mutants
             write(path, os.path.splitext(path)[0] + ".html")
             say(os.path.splitext(path)[0] + ".html")
     return 0
@@ -209,8 +222,14 @@ def show(directory, results):
     say(f"{word}: {os.path.relpath(directory)}/index.html")
 
 
-def close(passed):
+def close(passed, skipped=0):
     """The closing line, and the exit status. Unknown is not passed."""
     good = sum(passed)
-    say(f"jepsen: {good} passed, {len(passed) - good} failed, 0 skipped")
+    say(f"jepsen: {good} passed, {len(passed) - good} failed, {skipped} skipped")
     return 0 if passed and good == len(passed) else 1
+
+
+def close_many(sums, full=False, skipped=0):
+    """What all runs have to reach together counts like one more of them."""
+    passed = [row["valid"] is True for row in sums.rows]
+    return close(passed + ([not sums.shortfalls(full)] if passed else []), skipped)

@@ -311,6 +311,11 @@ class Cluster:
             term = max(term, status["term"])
         return best, term
 
+    @property
+    def lasting(self):
+        """The nodes that did not refuse to go on for ever, as one whose files are damaged does."""
+        return [node for node in self.nodes if node.ended_for_good is None]
+
     def own_row(self, node):
         status = self.last_status.get(node.name)
         if status is None:
@@ -318,19 +323,19 @@ class Cluster:
         return next((row for row in status["nodes"] if row["id"] == node.name), None)
 
     async def wait_ready(self, seconds):
-        """Waits until one leads and every node is ready; returns whether that came."""
+        """Waits until one leads and every lasting node is ready; returns whether that came."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            statuses = [self.last_status.get(node.name) for node in self.nodes]
-            if all(s and s["ready"] for s in statuses) \
+            statuses = [self.last_status.get(node.name) for node in self.lasting]
+            if statuses and all(s and s["ready"] for s in statuses) \
                     and len({s["leader"] for s in statuses}) == 1 and statuses[0]["leader"]:
                 return True
             await asyncio.sleep(0.05)
         return False
 
     def equal(self):
-        """Whether all nodes show the same seq and digest now."""
-        rows = [self.own_row(node) for node in self.nodes]
+        """Whether all lasting nodes show the same seq and digest now."""
+        rows = [self.own_row(node) for node in self.lasting]
         return all(rows) and len({(row.get("seq"), row.get("digest")) for row in rows}) == 1
 
     # ---- end -----------------------------------------------------------------------------------

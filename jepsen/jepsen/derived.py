@@ -18,7 +18,9 @@ def write(directory, run):
     keys = [a for a in run.commands.accounts if a.startswith(PREFIX)]
     for key, steps in steps_by_key(run, keys).items() if keys else ():
         name = key[len(PREFIX):].replace("/", "_").replace(":", "_")
-        _write(os.path.join(directory, "knossos", f"{name}.edn"), knossos(steps))
+        lines = knossos(steps)
+        if lines:
+            _write(os.path.join(directory, "knossos", f"{name}.edn"), lines)
     transactions = elle(run)
     if transactions:
         _write(os.path.join(directory, "elle", "append.edn"), transactions)

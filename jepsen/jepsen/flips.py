@@ -54,7 +54,8 @@ def holds_something(path):
 
 
 def flip(rng, path, count):
-    """Flips `count` bits at places that hold something; returns the Flips."""
+    """Flips `count` bits at places that hold something, in different bytes: each must still be seen
+    to stand. Returns the Flips."""
     flips = []
     with open(path, "r+b") as file:
         size = len(file.read().rstrip(b"\0"))  # behind it there is only space set aside
@@ -62,6 +63,8 @@ def flip(rng, path, count):
             if len(flips) == count or size == 0:
                 break
             offset = rng.randrange(size)
+            if any(flip.offset == offset for flip in flips):
+                continue
             file.seek(offset)
             before = file.read(1)[0]
             if before == 0:

@@ -8,8 +8,8 @@ from . import faults
 
 QUIET_S = 3.0  # without faults at the beginning
 WINDOW_S = 5.0
-PAUSE_S = 5.0
-
+PAUSE_MIN_S = 5.0  # from the end of a fault to the next: as long as a recovery may take
+PAUSE_S = PAUSE_MIN_S + 0.5  # with the time that ending it takes
 
 COMPANION_AFTER_S = 1.0  # after its fault has begun; it ends before that one does
 COMPANION_S = 2.5
@@ -51,19 +51,25 @@ def schedule(names, time_s, seed, window_s=WINDOW_S, pause_s=PAUSE_S):
 
 
 class Nemesis:
-    def __init__(self, cluster, history, windows, say=None):
+    def __init__(self, cluster, history, windows, end_s, say=None):
+        """end_s: when the load ends; no fault begins that could not last its time."""
         self.cluster = cluster
         self.history = history
         self.windows = windows
+        self.end_s = end_s
         self.active = []  # faults in force, the newest last
         self.say = say or (lambda text: None)
 
     async def run(self):
         """Carries out the schedule; whatever happens, nothing stays in force."""
-        begin = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time
+        begin, healed = now(), 0.0
         for window in self.windows:
-            await asyncio.sleep(max(0, begin + window["at_s"]
-                                    - asyncio.get_running_loop().time()))
+            at = max(begin + window["at_s"], healed + PAUSE_MIN_S)
+            if at + window["duration_s"] > begin + self.end_s:
+                self.say(f"window {window['window']}: left out, there is no time left")
+                continue
+            await asyncio.sleep(at - now())
             try:
                 await self._one(window)
             except asyncio.CancelledError:
@@ -72,6 +78,7 @@ class Nemesis:
                 self.history.cluster("problem", f"window {window['window']} ({window['fault']} "
                                      f"{window['plan']}):\n{traceback.format_exc()}")
                 await self.heal()
+            healed = now()
 
     async def _one(self, window):
         fault, value, done = await self._start(window)

@@ -1,9 +1,7 @@
-"""The reports: index.html of a run, the matrix of runs, and the mutants. Each is one file that
-needs nothing outside itself.
+"""The report of a run, index.html: one file that needs nothing outside itself.
 
-write_run(directory)       checks a stored run: results.json, results.edn, index.html, derived.py's
-write_matrix(json, html)   from a file of the form MATRIX
-write_mutants(json, html)  from a file of the form MUTANTS
+write_run(directory) checks a stored run: results.json, results.edn, index.html, derived.py's.
+overview.py has the pages of many runs.
 """
 
 import json
@@ -12,26 +10,13 @@ import traceback
 
 from . import derived, edn, plots
 from .checkers import check_all
-from .checkers.availability import acknowledged, percentile, recovery
+from .checkers.availability import acknowledged, recovery
 from .checkers.finding import worst
 from .operations import load
 from .plots import text
 
-MATRIX = """{"title": text, "command": text, "runs": [
-    {"workload", "faults": ["kill", "partition"] or [], "valid": true | false | "unknown",
-     "operations", "ok", "info", "fail", "acknowledged", "windows", "leader_changes", "seconds",
-     "recoveries_s": [..], "seed", "first_error": text or null, "href": path of the run's
-     index.html or null}]}
-`summary(run, results)` makes one such row (without href)."""
-
-MUTANTS = """{"title": text, "command": text, "mutants": [
-    {"name": "M1", "what": what is broken, "how": "build" | "run" | ..., "instrument": "jepsen" |
-     "simulation", "must": [checkers that must catch it], "budget_s",
-     "killed": true | false | null (not run), "by": [checkers that did], "seconds",
-     "href": path or null}],
- "null": {"runs": how often the unmutated build ran, "green": how often it was valid}}"""
-
 LOG_LINES = 60
+UNSHOWN = ("valid", "error_count", "slow_count", "seconds")  # have columns, or say nothing
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#fff;--fg:#1c2430;--dim:#5c6773;--line:#d9dee5;--soft:#f4f6f8;
@@ -105,7 +90,7 @@ def seconds(value):
 
 
 def summary(run, results):
-    """The row of a run in the matrix."""
+    """The row of a run in overview.MATRIX."""
     counts = {kind: sum(op.type == kind for op in run.ops) for kind in plots.TYPES}
     first = next((f"{name}: {r['errors'][0]['text']}" for name, r in results["checkers"].items()
                   if r["errors"]), None)
@@ -117,10 +102,23 @@ def summary(run, results):
         "acknowledged": sum(map(acknowledged, run.ops)), "windows": len(run.windows),
         "effective_windows": sum(bool(w.effective) for w in run.windows),
         "leader_changes": results["checkers"].get("leaders", {}).get("leader_changes"),
-        "recoveries_s": results["checkers"].get("availability", {}).get("times_s", []),
+        **{name: results["checkers"].get("availability", {}).get(name, [])
+           for name in ("leader_times_s", "caught_up_s")},
+        "power_cuts": sum(w.fault == "power-cut" and bool(w.effective) for w in run.windows),
+        "state_transfers": _got(results, "snapshots installed"),
+        "snapshots": _got(results, "snapshots taken"),
         "seconds": round(run.end / 1e9, 1), "seed": run.settings.get("seed"),
         "first_error": first or doubt,
+        # Nothing is wrong but the time that something took.
+        "only_slow": results["valid"] is False and all(
+            r["error_count"] == r.get("slow_count", 0) for r in results["checkers"].values()
+            if r["valid"] is False),
     }
+
+
+def _got(results, guard):
+    rows = results["checkers"].get("vacuity", {}).get("guards", ())
+    return next((row["got"] for row in rows if row["guard"] == guard), 0)
 
 
 def write_run(directory):
@@ -256,7 +254,7 @@ def checkers_table(results):
             [text(d).replace("\n", "<br>") for d in result["doubts"][:3]]
         figures = ", ".join(
             f"{k.replace('_', ' ')} {v}" for k, v in result.items()
-            if isinstance(v, (int, float)) and k not in ("valid", "error_count", "seconds"))
+            if isinstance(v, (int, float)) and k not in UNSHOWN)
         rows.append((f"<b>{name}</b>", word(result["valid"]), result["error_count"] or "",
                      "<br>".join(said), f'<span class="dim">{text(figures)}</span>',
                      f"{result['seconds']:.2f}"))
@@ -346,107 +344,3 @@ def settings_table(run):
             rows.append((name, f"<code>{text(json.dumps(settings[name]))}</code>"))
     rows.append(("again", f"<code>{text(settings.get('command'))}</code>"))
     return table(("setting", "value"), rows)
-
-
-# --- the matrix and the mutants
-
-
-def write_matrix(json_path, html_path):
-    with open(json_path, encoding="utf-8") as file:
-        data = json.load(file)
-    with open(html_path, "w", encoding="utf-8") as file:
-        file.write(matrix_page(data))
-
-
-def matrix_page(data):
-    runs = data["runs"]
-    columns = list(dict.fromkeys("+".join(r["faults"]) or "none" for r in runs))
-    workloads = list(dict.fromkeys(r["workload"] for r in runs))
-    cells = {}
-    for run in runs:
-        cells.setdefault((run["workload"], "+".join(run["faults"]) or "none"), []).append(run)
-    parts = ['<div class="scroll"><table><tr><th></th>',
-             *(f"<th>{text(c)}</th>" for c in columns), "</tr>"]
-    for workload in workloads:
-        parts.append(f"<tr><th>{text(workload)}</th>")
-        parts += [matrix_cell(cells.get((workload, column), [])) for column in columns]
-        parts.append("</tr>")
-    parts.append("</table></div>")
-    bad = [r for r in runs if r["valid"] is not True]
-    rows = [(text(r["workload"]), text("+".join(r["faults"]) or "none"), word(r["valid"]),
-             text(r["seed"]), linked(r, text(r.get("first_error") or ""))) for r in bad]
-    figures = " · ".join(f"{sum(r.get(name) or 0 for r in runs):,} {what}" for name, what in (
-        ("acknowledged", "payments acknowledged"), ("operations", "operations"),
-        ("windows", "fault windows"), ("leader_changes", "leader changes")))
-    times = [t for r in runs for t in r.get("recoveries_s") or () if t != "never"]
-    if times:
-        figures += (f" · payments went on after {percentile(times, 95):.2f} s (p95), "
-                    f"{max(times):.2f} s (max) of {len(times)} recoveries")
-    title = data.get("title", "Workloads by faults")
-    valid = verdict_of(runs)
-    body = (f"<h1>{text(title)}</h1>"
-            f'<div class="banner {WORDS[valid][1]}">{word(valid)} <span class="dim">· '
-            f"{len(runs) - len(bad)} of {len(runs)} runs valid · {figures}</span></div>"
-            + "".join(parts))
-    if rows:
-        body += "<h2>Not valid</h2>" + table(("workload", "faults", "", "seed", "first error"),
-                                             rows)
-    return page(title, body + again(data))
-
-
-def verdict_of(rows):
-    values = {row["valid"] for row in rows}
-    return False if False in values else "unknown" if "unknown" in values or not rows else True
-
-
-def linked(row, inside):
-    return f'<a href="{text(row["href"])}">{inside}</a>' if row.get("href") else inside
-
-
-def again(data):
-    return f"<p class=dim>Again: <code>{text(data['command'])}</code></p>" \
-        if data.get("command") else ""
-
-
-def matrix_cell(runs):
-    if not runs:
-        return '<td class="cell none">–</td>'
-    kind = WORDS[verdict_of(runs)][1]
-    lines = [linked(r, f"{WORDS[r['valid']][0]}: {r['ok']:,} ok, {r['info']:,} info, "
-                       f"{r['fail']:,} fail, {r['windows']} faults") for r in runs]
-    return f'<td class="cell {kind}">{"<br>".join(lines)}</td>'
-
-
-def write_mutants(json_path, html_path):
-    with open(json_path, encoding="utf-8") as file:
-        data = json.load(file)
-    with open(html_path, "w", encoding="utf-8") as file:
-        file.write(mutants_page(data))
-
-
-def mutants_page(data):
-    rows, killed, ran = [], 0, 0
-    for mutant in data["mutants"]:
-        dead = mutant.get("killed")
-        right = bool(set(mutant["must"]) & set(mutant.get("by") or ())) if dead else None
-        ran += dead is not None
-        killed += bool(dead and right)
-        state = ('<span class="dim">not run</span>' if dead is None
-                 else '<b class="bad">survived</b>' if not dead
-                 else '<b class="good">killed</b>' if right
-                 else '<b class="doubt">killed by another checker</b>')
-        rows.append((f"<b>{text(mutant['name'])}</b>", text(mutant["what"]), text(mutant["how"]),
-                     text(mutant["instrument"]), text(", ".join(mutant["must"])),
-                     linked(mutant, state), text(", ".join(mutant.get("by") or ())),
-                     "" if mutant.get("seconds") is None else f"{mutant['seconds']:.0f}",
-                     mutant["budget_s"]))
-    null = data.get("null", {"runs": 0, "green": 0})
-    good = killed == ran and ran and null["runs"] == null["green"]
-    title = data.get("title", "Mutants")
-    body = (f"<h1>{text(title)}</h1>"
-            f'<div class="banner {"good" if good else "bad"}"><b>{killed} of {ran} killed by the '
-            f"checker meant for them</b> · the unmutated build was green {null['green']} of "
-            f"{null['runs']} times</div>"
-            + table(("mutant", "what is broken", "how", "instrument", "must be caught by", "",
-                     "caught by", "#s", "#budget s"), rows))
-    return page(title, body + again(data))

@@ -26,10 +26,12 @@ RUNS_LIMIT_S = 180  # beyond the time of the load: a run that takes longer is br
 
 
 class Options:
-    """workload, faults, nodes, time_s, rate, seed, build, name; mutant: a mutants.Mutant or None"""
+    """workload, faults, nodes, time_s, rate, seed, build, name; window_s: how long a fault is in
+    force; mutant: a mutants.Mutant or None"""
 
     def __init__(self, workload="transfer", faults=(), nodes=3, time_s=45, rate=400, seed=1,
-                 build=paths.BUILD, mutant=None, name=None, verbose=False):
+                 build=paths.BUILD, mutant=None, name=None, verbose=False,
+                 window_s=nemesis.WINDOW_S):
         self.workload = workload
         self.faults = tuple(faults)
         self.nodes = nodes
@@ -38,7 +40,9 @@ class Options:
         self.seed = seed
         self.build = os.path.abspath(build)
         self.mutant = mutant
-        self.name = name or "-".join([workload, self.faults_named("+")]
+        self.window_s = window_s
+        long = [f"{window_s:g}s"] if window_s != nemesis.WINDOW_S else []
+        self.name = name or "-".join([workload, self.faults_named("+"), *long]
                                      + ([mutant.name] if mutant else []))
         self.verbose = verbose
 
@@ -49,6 +53,8 @@ class Options:
         parts = ["jepsen/run", "test", "-w", self.workload]
         if self.faults:
             parts += ["-n", self.faults_named(",")]
+        if self.window_s != nemesis.WINDOW_S:
+            parts += ["--window", f"{self.window_s:g}"]
         if self.mutant:
             parts += ["--mutant", self.mutant.name]
         return " ".join(parts + ["--nodes", str(self.nodes), "--time", f"{self.time_s:g}", "--rate",
@@ -84,7 +90,8 @@ class _Run:
     def __init__(self, options, directory):
         self.options = options
         self.directory = directory
-        self.windows = nemesis.schedule(options.faults, options.time_s, options.seed)
+        self.windows = nemesis.schedule(options.faults, options.time_s, options.seed,
+                                        options.window_s)
         self.history = None
         self.cluster = None
         self.pool = None
@@ -140,7 +147,8 @@ class _Run:
                 self.history.cluster("problem", f"the setup failed: {left[0].f} {left[0].value}")
                 return
         self._phase("main")
-        enemy = nemesis.Nemesis(self.cluster, self.history, self.windows, self.say)
+        enemy = nemesis.Nemesis(self.cluster, self.history, self.windows,
+                                self.options.time_s, self.say)
         task = asyncio.ensure_future(enemy.run())
         try:
             await self._main()
@@ -203,17 +211,19 @@ class _Run:
         left = await self.pool.settle(reads, FINAL_S, seen)
         self.say(f"{len(reads) - len(left)} of {len(reads)} payments read in "
                  f"{time.monotonic() - begin:.1f} s")
-        for node in self.cluster.nodes:
+        # Who refuses to go on is not asked; vacuity.py says whether that was right.
+        for node in self.cluster.lasting:
             for f, params in [("list-accounts", {"limit": 1000}), *self.load.final_pages()]:
                 await self._pages(node, f, params)
             await self.pool.settle([Ask(f, {}, node=node.name)
                                     for f in ("totals", "info", "digest")], 10)
 
         # What was absent has to stay so, and on every node.
-        names = [node.name for node in self.cluster.nodes]
-        await self.pool.settle([
-            Ask("read-payment", {"id": identity}, node=names[(names.index(node) + 1) % len(names)])
-            for identity, node in absent], 20)
+        names = [node.name for node in self.cluster.lasting]
+        after = dict(zip(names, names[1:] + names[:1]))
+        await self.pool.settle([Ask("read-payment", {"id": identity},
+                                    node=after.get(node, names[0] if names else None))
+                                for identity, node in absent], 20)
 
     async def _pages(self, node, f, params):
         cursor, pages = None, 0
@@ -227,9 +237,12 @@ class _Run:
                 return
 
     async def _one(self, ask):
-        """The ok record of one operation, tried until 10 s have passed."""
+        """The ok record of one operation, tried until 10 s have passed or its node has refused to
+        go on."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
+            if self.cluster.by_name(ask.node) not in self.cluster.lasting:
+                return None
             done = asyncio.get_running_loop().create_future()
             again = Ask(ask.f, ask.value, node=ask.node,
                         done=lambda _, record: done.done() or done.set_result(record))

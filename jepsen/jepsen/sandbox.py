@@ -18,6 +18,7 @@ from . import paths
 
 SCRATCH_ENV = "JEPSEN_SCRATCH"
 LEFTOVER_WAIT_S = 5
+INTERRUPTED_WAIT_S = 10  # for an orderly end
 PREFIX = "payledger-jepsen-"
 
 
@@ -36,24 +37,36 @@ def enter(arguments):
     if os.geteuid() != 0:
         print("jepsen: needs root, for namespaces of its own", file=sys.stderr)
         return 255
+    child, told = None, []
+
+    def end(number, _):
+        """Ctrl-C reaches the inner process too, which then ends in order; a bit later, and with
+        any other signal at once, the namespaces' first process is killed, and all with it."""
+        told.append(number)
+        if child is not None and number == signal.SIGINT:
+            signal.alarm(INTERRUPTED_WAIT_S)
+        elif child is not None:
+            child.kill()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(number, end)
     directory = tempfile.mkdtemp(prefix=PREFIX, dir="/tmp")
     _remove_stale(directory)
-    # A signal to the terminal's group reaches the inner process too, which ends in order.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     links = set(os.listdir("/sys/class/net"))
-    child = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--fork",
-         "--kill-child", "--mount-proc", "--propagation", "private",
-         "/usr/bin/python3", paths.RUN, *arguments],
-        env={**os.environ, SCRATCH_ENV: directory, "PYTHONDONTWRITEBYTECODE": "1"})
-    # unshare ignores SIGTERM. With it the namespaces' first process ends, and all others with that.
-    signal.signal(signal.SIGTERM, lambda *_: child.kill())
-    status = child.wait()
+    if not told:
+        child = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--fork",
+             "--kill-child", "--mount-proc", "--propagation", "private",
+             "/usr/bin/python3", paths.RUN, *arguments],
+            env={**os.environ, SCRATCH_ENV: directory, "PYTHONDONTWRITEBYTECODE": "1"})
+        if told:
+            child.kill()
+    status = child.wait() if child is not None else 255
+    signal.alarm(0)
     left = leftovers(directory, links)
     shutil.rmtree(directory, ignore_errors=True)
     for line in left:
         print(f"jepsen: left behind: {line}", file=sys.stderr)
-    return 255 if left else status if status >= 0 else 255
+    return 255 if left or told else status if status >= 0 else 255
 
 
 def _remove_stale(own):

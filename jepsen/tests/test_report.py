@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), HERE]
 
-from jepsen import edn, report  # noqa: E402
+from jepsen import edn, faults, matrix, overview, report, totals  # noqa: E402
 from jepsen.operations import load  # noqa: E402
 from synthetic import Synthetic  # noqa: E402
 from test_checkers import old_read  # noqa: E402
@@ -77,17 +77,53 @@ class Reports(unittest.TestCase):
         rows = [{**row, "valid": valid, "faults": faults, "href": "a/index.html"}
                 for valid, faults in ((True, []), (False, ["kill"]), ("unknown", ["kill"]))]
         with open(os.path.join(self.path, "m.json"), "w", encoding="utf-8") as file:
-            json.dump({"runs": rows, "command": "x"}, file)
-        report.write_matrix(os.path.join(self.path, "m.json"), os.path.join(self.path, "m.html"))
-        self.assertIn("1 of 3 runs valid", self._read("m.html"))
+            before = {"valid": "unknown", "first_error": "few payments", "href": "b.html"}
+            skipped = {"workload": "set", "faults": ["power-cut"], "reason": "no <fuse>"}
+            json.dump({"runs": [{**rows[0], "before": before}, *rows[1:]], "command": "x",
+                       "skipped": [skipped]}, file)
+        overview.write_matrix(os.path.join(self.path, "m.json"), os.path.join(self.path, "m.html"))
+        page = self._read("m.html")
+        self.assertIn("1 of 3 runs valid", page)
+        self.assertIn("1 valid, 1 invalid, 1 unknown", page)
+        self.assertIn("few payments", page)
+        self.assertIn("no &lt;fuse&gt;", page)
         mutant = {"name": "M1", "what": "a", "how": "build", "instrument": "jepsen",
                   "must": ["fate"], "budget_s": 60, "killed": True, "by": ["fate"], "seconds": 1}
         data = {"mutants": [mutant, {**mutant, "by": ["bank"]}, {**mutant, "killed": False}],
                 "null": {"runs": 20, "green": 20}}
         with open(os.path.join(self.path, "u.json"), "w", encoding="utf-8") as file:
             json.dump(data, file)
-        report.write_mutants(os.path.join(self.path, "u.json"), os.path.join(self.path, "u.html"))
+        overview.write_mutants(os.path.join(self.path, "u.json"), os.path.join(self.path, "u.html"))
         self.assertIn("1 of 3 killed", self._read("u.html"))
+
+    def test_what_a_whole_matrix_has_to_reach(self):
+        good = {"valid": True, "acknowledged": 60_000, "effective_windows": 40,
+                "leader_changes": 20, "state_transfers": 5, "power_cuts": 10,
+                "leader_times_s": [1.0] * 19 + [4.0], "caught_up_s": [1.0]}
+        sums = totals.Totals([good, good])
+        self.assertEqual(sums.shortfalls(True), [])
+        self.assertIs(sums.verdict(True), True)
+        self.assertIn("1.00 s (p95), 4.00 s (max) of 40", sums.sentence())
+        for name, value, full in (
+                ("acknowledged", 10, True), ("power_cuts", 0, True), ("state_transfers", 0, True),
+                ("leader_times_s", [1.0] * 10 + [3.5] * 10, False),
+                ("leader_times_s", ["never"], False), ("leader_times_s", [], True),
+                ("caught_up_s", [], True)):
+            with self.subTest(name=name, value=value):
+                bad = {**good, name: value}
+                self.assertEqual(len(totals.Totals([bad, bad]).shortfalls(full)) > 0, True)
+        self.assertEqual(totals.Totals([good, {**good, "valid": "unknown"}]).verdict(True),
+                         "unknown")
+
+    def test_only_what_a_busy_machine_may_cause_is_tried_again(self):
+        self.assertTrue(matrix.may_run_again({"valid": "unknown"}))
+        self.assertTrue(matrix.may_run_again({"valid": False, "only_slow": True}))
+        self.assertFalse(matrix.may_run_again({"valid": False, "only_slow": False}))
+        self.assertFalse(matrix.may_run_again({"valid": True, "only_slow": False}))
+
+    def test_ci_has_each_fault(self):
+        named = {name for cell in matrix.CI for name in cell.faults.split(",")}
+        self.assertEqual(named, set(faults.PLANS))
 
     def test_checking_is_fast_enough(self):
         """100,000 operations take about 10 s at most; this is a fifth of it, with room to spare."""

@@ -115,6 +115,16 @@ class Files(unittest.TestCase):
             self.assertEqual(after[:newer.offset], before[:newer.offset])
             self.assertEqual(after[newer.offset + 1:], before[newer.offset + 1:])
 
+    def test_flips_are_in_different_bytes(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "open-1")
+            for seed in range(20):
+                with open(path, "wb") as file:
+                    file.write(bytes(range(1, 9)))
+                done = flips.flip(random.Random(seed), path, 6)
+                self.assertEqual(len(done), 6)
+                self.assertTrue(all(flip.stands() for flip in done))
+
     def test_raft_segments_and_the_ledger_are_told_apart(self):
         with tempfile.TemporaryDirectory() as directory:
             for name in ("data.mdb", "lock.mdb", "open-1", "metadata1",
@@ -145,7 +155,7 @@ class Commands(unittest.TestCase):
                 cli.budget_seconds(bad)
 
     def test_cells_of_the_matrix_exist(self):
-        for workload, names, nodes in matrix.CI + matrix.FULL:
+        for workload, names, nodes, _ in matrix.CI + matrix.FULL:
             self.assertIn(workload, WORKLOADS)
             self.assertIn(nodes, (3, 5))
             runner.known_faults([n for n in names.split(",") if n != "none"])

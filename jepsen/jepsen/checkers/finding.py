@@ -9,12 +9,15 @@ class Findings:
 
     def __init__(self):
         self.count = 0
+        self.slow = 0  # how many of them only say that something took too long
         self.errors = []
         self.doubts = []
 
-    def error(self, text, ops=(), seqs=(), expected=None, seen=None):
-        """ops: the operations concerned, the guilty one last."""
+    def error(self, text, ops=(), seqs=(), expected=None, seen=None, slow=False):
+        """ops: the operations concerned, the guilty one last. slow: nothing is wrong but the
+        time it took, which a busy machine may have caused."""
         self.count += 1
+        self.slow += slow
         if len(self.errors) < ERRORS_KEPT:
             self.errors.append({
                 "text": text,
@@ -33,7 +36,8 @@ class Findings:
 
     def result(self, **figures):
         valid = False if self.count else "unknown" if self.doubts else True
-        return {"valid": valid, "error_count": self.count, "errors": self.errors,
+        return {"valid": valid, "error_count": self.count, "slow_count": self.slow,
+                "errors": self.errors,
                 "doubts": self.doubts, **figures}
 
 
