@@ -80,7 +80,7 @@ static void largest_entries_pass(void **state)
     struct trio *trio = trio_open(3);
     trio_start_all(trio);
     trio_elect(trio);
-    trio_pay(trio, 1, 24, ENTRY_BYTES_MAX);
+    trio_pay(trio, 1, 12, ENTRY_BYTES_MAX);
     trio_check_same(trio);
     trio_close(trio);
 }
