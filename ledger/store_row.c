@@ -39,6 +39,17 @@ const bool store_number_keys[TABLE_COUNT] = {
     [TABLE_DIGESTS] = true,
 };
 
+/*
+ * Where a look-up mostly finds nothing and the row is then put in: the cursor keeps the place. In
+ * the other tables the next key is somewhere else, and to try the cursor's old place costs time.
+ */
+static const bool insert_tables[TABLE_COUNT] = {
+    [TABLE_PAYMENTS] = true,
+    [TABLE_PAYMENT_IDS] = true,
+    [TABLE_REFERENCES] = true,
+    [TABLE_DIGESTS] = true,
+};
+
 const char *store_table_name(enum table table)
 {
     assert(table < TABLE_COUNT);
@@ -219,9 +230,10 @@ static enum status absence_check(struct store_txn *txn, enum table table, MDB_va
                : store_damaged(txn->store, table, &key, "the row before it is out of order");
 }
 
-enum status store_get(struct store_txn *txn, enum table table, MDB_val key, struct text *value)
+/* The row at or behind the key, by the cursor, which stays there. */
+static enum status get_by_cursor(struct store_txn *txn, enum table table, MDB_val key,
+                                 struct text *value)
 {
-    assert(value != NULL && key_size_valid(table, key.mv_size));
     struct store *store = txn->store;
     MDB_cursor *cursor = NULL;
     int result = cursor_of(txn, table, &cursor);
@@ -253,17 +265,41 @@ enum status store_get(struct store_txn *txn, enum table table, MDB_val key, stru
     return STATUS_OK;
 }
 
+enum status store_get(struct store_txn *txn, enum table table, MDB_val key, struct text *value)
+{
+    assert(txn != NULL && txn->txn != NULL && value != NULL);
+    assert(key_size_valid(table, key.mv_size));
+    if (table == TABLE_PAYMENTS || !insert_tables[table]) {
+        MDB_val row;
+        const int result = mdb_get(txn->txn, txn->store->tables[table], &key, &row);
+        if (result == MDB_SUCCESS) {
+            return store_row_check(txn->store, table, key, row, value);
+        }
+        if (result != MDB_NOTFOUND) {
+            return store_failed(txn->store, table, &key, result);
+        }
+    }
+    return get_by_cursor(txn, table, key, value);
+}
+
+static int put_place(struct store_txn *txn, enum table table, MDB_val *key, MDB_val *place,
+                     unsigned flags)
+{
+    if (!insert_tables[table]) {
+        return mdb_put(txn->txn, txn->store->tables[table], key, place, flags);
+    }
+    MDB_cursor *cursor = NULL;
+    const int result = cursor_of(txn, table, &cursor);
+    return result == MDB_SUCCESS ? mdb_cursor_put(cursor, key, place, flags) : result;
+}
+
 enum status store_put(struct store_txn *txn, enum table table, MDB_val key, struct text value,
                       unsigned flags)
 {
     assert(!txn->store->read_only && txn == &txn->store->write);
     assert(key_size_valid(table, key.mv_size) && value.size <= RECORD_BYTES_MAX);
-    MDB_cursor *cursor = NULL;
-    int result = cursor_of(txn, table, &cursor);
     MDB_val place = {.mv_size = value.size + ROW_CRC_BYTES};
-    if (result == MDB_SUCCESS) {
-        result = mdb_cursor_put(cursor, &key, &place, flags | MDB_RESERVE);
-    }
+    const int result = put_place(txn, table, &key, &place, flags | MDB_RESERVE);
     if (result == MDB_KEYEXIST) {
         return store_damaged(txn->store, table, &key, "a row that must be new is there already");
     }
