@@ -83,13 +83,13 @@ static enum status execute_item(struct application *application, struct reader *
     struct ledger *ledger = application->ledger;
     struct entry_item item;
     if (entry_item_read(items, &item) != STATUS_OK) {
-        return STATUS_CORRUPT;
+        return STATUS_INVALID;
     }
     const uint64_t seq = application->header.first_seq + application->executed;
     const uint32_t left = application->header.count - application->executed;
     if (item.kind == ENTRY_ITEM_GROUP) {
         if (item.group_count > left) {
-            return STATUS_CORRUPT;
+            return STATUS_INVALID;
         }
         const struct group group = {.view = &ledger->store_view.view,
                                     .trial = &ledger->trial,
@@ -102,7 +102,7 @@ static enum status execute_item(struct application *application, struct reader *
     struct entry_command command;
     struct text form;
     if (left == 0 || entry_command_read(items, &command, &form) != STATUS_OK) {
-        return STATUS_CORRUPT;
+        return STATUS_INVALID;
     }
     struct decision decision;
     ledger_execute(&ledger->store_view.view, &application->execution, seq, &command, form,
@@ -131,7 +131,7 @@ static enum status execute_entry(struct application *application, const void *da
         return view->error;
     }
     if (status != STATUS_OK || application->executed != application->header.count) {
-        return STATUS_CORRUPT;
+        return STATUS_INVALID;
     }
     position->digest = digest;
     position->seq += application->header.count;
@@ -234,7 +234,7 @@ enum status ledger_apply(struct ledger *ledger, uint64_t index, const void *data
     struct application application = {.ledger = ledger, .applied = applied};
     struct reader items;
     if (entry_read(data, size, &application.header, &items) != STATUS_OK) {
-        return STATUS_CORRUPT;
+        return STATUS_INVALID;
     }
     enum status status = ledger_begin(ledger);
     if (status != STATUS_OK) {

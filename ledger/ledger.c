@@ -49,8 +49,8 @@ enum status ledger_open(struct ledger **ledger, const struct ledger_options *opt
         return STATUS_NO_MEMORY;
     }
     ledger_init(opened, options);
-    const struct store_options store_options = {.path = options->path,
-                                                .map_bytes = options->map_bytes};
+    const struct store_options store_options = {
+        .path = options->path, .map_bytes = options->map_bytes, .read_only = options->read_only};
     enum status status = store_open(&opened->store, &store_options, error, error_size);
     if (status == STATUS_OK) {
         status = hasher_open(&opened->hasher);
@@ -58,8 +58,8 @@ enum status ledger_open(struct ledger **ledger, const struct ledger_options *opt
             status = read_position(opened);
         }
         if (status != STATUS_OK) {
-            (void)snprintf(error, error_size, "%s: the position can not be read: %s", options->path,
-                           status_text(status));
+            (void)snprintf(error, error_size, "%s: the position can not be read: %s: %s",
+                           options->path, status_text(status), store_damage(opened->store));
         }
     }
     if (status != STATUS_OK) {

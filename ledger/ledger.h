@@ -23,6 +23,7 @@ struct ledger_options {
     uint64_t map_bytes;
     struct metrics *metrics;  /* borrowed */
     bool abort_on_difference; /* test builds: an unexpected outcome is an assertion */
+    bool read_only;           /* only scans, scrubs and copies may follow */
 };
 
 enum status MUST_CHECK ledger_open(struct ledger **ledger, const struct ledger_options *options,
@@ -127,8 +128,8 @@ struct applied {
 
 /*
  * Applies a committed entry; indexes grow. Requests of an own entry come back in `answered`.
- * STATUS_CORRUPT (not an entry), STATUS_IO, STATUS_FULL (the map), STATUS_NO_MEMORY: the node
- * stops.
+ * STATUS_INVALID (not an entry), STATUS_CORRUPT (the ledger is damaged), STATUS_IO, STATUS_FULL
+ * (the map), STATUS_NO_MEMORY: the node stops.
  */
 enum status MUST_CHECK ledger_apply(struct ledger *ledger, uint64_t index, const void *data,
                                     size_t size, struct applied *applied, struct list *answered);

@@ -29,9 +29,13 @@ static bool succeeded(struct view *view, enum status status)
 }
 
 /* A row that must be there, because a number or an id points at it. */
-static bool referred(struct view *view, enum status status)
+static bool referred(struct view *view, enum table table, enum status status)
 {
-    return succeeded(view, status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status);
+    if (status == STATUS_NOT_FOUND) {
+        status = store_found_damage(store_view_of(view)->txn, table, TEXT(""),
+                                    "a row that another one leads to is missing");
+    }
+    return succeeded(view, status);
 }
 
 static bool view_account_find(struct view *view, struct text id, uint64_t *number)
@@ -42,8 +46,12 @@ static bool view_account_find(struct view *view, struct text id, uint64_t *numbe
 
 static bool view_account_get(struct view *view, uint64_t number, struct account *account)
 {
-    return view->error == STATUS_OK &&
-           succeeded(view, store_account(store_view_of(view)->txn, number, account));
+    if (view->error != STATUS_OK) {
+        return false;
+    }
+    const enum status status = store_account(store_view_of(view)->txn, number, account);
+    return number >= 1 && number <= view->accounts_count ? referred(view, TABLE_ACCOUNTS, status)
+                                                         : succeeded(view, status);
 }
 
 static void view_account_put(struct view *view, const struct account *account)
@@ -67,8 +75,13 @@ static bool view_currency_find(struct view *view, struct text code, uint32_t *nu
 
 static bool view_currency_get(struct view *view, uint32_t number, struct currency *currency)
 {
-    return view->error == STATUS_OK &&
-           succeeded(view, store_currency(store_view_of(view)->txn, number, currency));
+    if (view->error != STATUS_OK) {
+        return false;
+    }
+    const enum status status = store_currency(store_view_of(view)->txn, number, currency);
+    return number >= 1 && number <= view->currencies_count
+               ? referred(view, TABLE_CURRENCIES, status)
+               : succeeded(view, status);
 }
 
 static void view_currency_put(struct view *view, const struct currency *currency)
@@ -99,7 +112,7 @@ static bool view_payment_find(struct view *view, const struct uuid *id, struct p
         return false;
     }
     struct text bytes = {0};
-    if (!referred(view, store_record_bytes(txn, seq, &bytes))) {
+    if (!referred(view, TABLE_PAYMENTS, store_record_bytes(txn, seq, &bytes))) {
         return false;
     }
     struct reader reader = reader_of(bytes.data, bytes.size);

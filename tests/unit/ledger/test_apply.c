@@ -224,11 +224,11 @@ static void bytes_that_are_no_entry_stop_the_node(void **state)
     struct applied applied;
     uint8_t *data = entries[0].data;
     check_status(ledger_apply(follower.ledger, 1, data, entries[0].size - 8, &applied, &answered),
-                 STATUS_CORRUPT);
-    check_status(ledger_apply(follower.ledger, 1, data, 5, &applied, &answered), STATUS_CORRUPT);
+                 STATUS_INVALID);
+    check_status(ledger_apply(follower.ledger, 1, data, 5, &applied, &answered), STATUS_INVALID);
     data[4]++; /* the count of commands */
     check_status(ledger_apply(follower.ledger, 1, data, entries[0].size, &applied, &answered),
-                 STATUS_CORRUPT);
+                 STATUS_INVALID);
     data[4]--;
     assert_true(ledger_position(follower.ledger).index == 0);
 }
