@@ -9,11 +9,14 @@ class Flip:
         self.offset = offset
         self.before = before
         self.after = after
+        self.inode = os.stat(path).st_ino  # a node that mends itself puts another file there
 
     def stands(self):
-        """Whether the byte still is what the flip made of it."""
+        """Whether the byte still is what the flip made of it, in the same file."""
         try:
             with open(self.path, "rb") as file:
+                if os.fstat(file.fileno()).st_ino != self.inode:
+                    return False
                 file.seek(self.offset)
                 return file.read(1) == bytes([self.after])
         except OSError:

@@ -115,6 +115,23 @@ class Files(unittest.TestCase):
             self.assertEqual(after[:newer.offset], before[:newer.offset])
             self.assertEqual(after[newer.offset + 1:], before[newer.offset + 1:])
 
+    def test_a_file_that_a_node_put_in_the_place_is_left_alone(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "data.mdb")
+            with open(path, "wb") as file:
+                file.write(bytes(range(1, 256)))
+            done = flips.flip(random.Random(1), path, 4)
+            with open(path, "rb") as file:
+                damaged = file.read()
+            with open(path + ".new", "wb") as file:
+                file.write(damaged)
+            os.rename(path + ".new", path)
+            for flip in done:
+                self.assertFalse(flip.stands())
+                flip.undo()
+            with open(path, "rb") as file:
+                self.assertEqual(file.read(), damaged)
+
     def test_flips_are_in_different_bytes(self):
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "open-1")
