@@ -168,12 +168,13 @@ enum {
     ACCOUNTS_CACHED_MAX = 512 * 1024,
     STORE_READERS_MAX = WORKERS_MAX + 16, /* a scan on each worker, the transfer, tools */
     /* The scrub compares everything that a ledger has twice. At a start it does what it can in this
-     * time; afterwards it goes round for ever, a piece at a time, with about a hundredth of a core.
-     */
+     * time; afterwards it goes round for ever, a piece at a time. */
     SCRUB_START_MS = 1000,
     SCRUB_START_ROWS = 1024, /* between two looks at the clock */
     SCRUB_PIECE_ROWS = 256,
     SCRUB_PIECE_PAUSE_MS = 20,
+    SCRUB_PAUSE_FACTOR = 20,            /* and so many times as long as the piece took */
+    SCRUB_PASS_PAUSE_MS = 5000,         /* small ledgers need not be read all the time */
     SCRUB_TOTALS_ACCOUNTS_MAX = 100000, /* read at once, in about 100 ms, to add them up */
     RECORD_BYTES_MAX = 32 * 1024,       /* 64 legs with texts, metadata, 128 sides of 49 bytes */
     READER_AGE_MS_MAX = 1000,           /* a read transaction is never held longer */

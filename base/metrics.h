@@ -52,6 +52,9 @@
     METRIC(COPIES_SERVED, "payledger_copies_served_total", COUNTER, "State copies sent to a peer") \
     METRIC(FLUSHES, "payledger_flushes_total", COUNTER, "LMDB commits")                            \
     METRIC(IO_ERRORS, "payledger_io_errors_total", COUNTER, "Disk errors")                         \
+    METRIC(SCRUB_PASSES, "payledger_scrub_passes_total", COUNTER,                                  \
+           "Times the whole ledger was checked and found whole")                                   \
+    METRIC(SCRUB_ROWS, "payledger_scrub_rows", GAUGE, "Rows checked in the present pass")          \
     METRIC(PEER_CONNECTS, "payledger_peer_connects_total", COUNTER, "Peer connections opened")     \
     METRIC(PEER_REFUSED, "payledger_peer_refused_total", COUNTER, "Peer connections refused")      \
     METRIC(APPLY_QUEUE_BYTES, "payledger_apply_queue_bytes", GAUGE, "Bytes waiting to be applied") \

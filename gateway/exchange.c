@@ -162,6 +162,10 @@ static void ask_scan(struct ask *ask)
     const enum status status = ledger_scan(ledger, &call->query, &call->answer);
     worker->scanned_ns += clock_monotonic_ns(worker->options->clock) - begin_ns;
     if (status != STATUS_OK || call->answer.failed) {
+        const struct gateway_backend *backend = &worker->options->backend;
+        if (status == STATUS_CORRUPT && backend->damaged != NULL) {
+            backend->damaged(backend->data, ledger_damage(ledger));
+        }
         log_error("gateway", "a scan failed status=%s", status_name(status));
         call->code = CODE_INTERNAL;
     }

@@ -86,6 +86,9 @@ struct gateway_backend {
     enum status (*submit)(void *data, struct call *call);
     /* A copy of the newest status. Any thread. */
     void (*status)(void *data, struct cluster_status *status);
+    /* The ledger's file is damaged, a scan found; does not return. Any worker thread. May be NULL.
+     */
+    void (*damaged)(void *data, const char *what);
 };
 
 struct gateway_options {

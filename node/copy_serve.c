@@ -75,6 +75,9 @@ static void *copy_thread(void *argument)
 {
     struct copy_job *copy = argument;
     enum status status = ledger_copy(copy->owner->ledger, copy->write_fd);
+    if (status == STATUS_CORRUPT) {
+        node_damaged(copy->owner, ledger_damage(copy->owner->ledger));
+    }
     atomic_store(&copy->thread_ok, status == STATUS_OK);
     (void)close(copy->write_fd);
     atomic_store(&copy->thread_done, true);

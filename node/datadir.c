@@ -21,6 +21,7 @@ static const struct note_kind note_identity = {"identity", "paylIDEN"};
 static const struct note_kind note_peers = {"peers", "paylPEER"};
 static const struct note_kind note_needs_state = {"needs-state", "paylNEED"};
 static const struct note_kind note_copy_index = {"copy-index", "paylCOPY"};
+static const struct note_kind note_log_index = {"log-index", "paylLOGI"};
 
 enum { NEEDS_STATE_BYTES = 8 + 8 + 8 + DIGEST_BYTES };
 
@@ -460,18 +461,20 @@ enum status datadir_needs_state_clear(struct datadir *dir)
     return note_remove(dir->fd, &note_needs_state);
 }
 
-enum status datadir_copy_index_write(struct datadir *dir, uint64_t index)
+static enum status index_write(struct datadir *dir, const struct note_kind *kind, uint64_t index)
 {
     uint8_t payload[8];
     put_u64(payload, index);
-    return note_write(dir->fd, &note_copy_index, payload, sizeof(payload));
+    return note_write(dir->fd, kind, payload, sizeof(payload));
 }
 
-enum status datadir_copy_index_read(const struct datadir *dir, uint64_t *index)
+/* 0 where there is no such note. */
+static enum status index_read(const struct datadir *dir, const struct note_kind *kind,
+                              uint64_t *index)
 {
     struct buffer bytes;
     buffer_init(&bytes, NOTE_BYTES_MAX);
-    enum status status = note_read(dir->fd, &note_copy_index, &bytes);
+    enum status status = note_read(dir->fd, kind, &bytes);
     if (status == STATUS_OK && bytes.size != 8) {
         status = STATUS_CORRUPT;
     }
@@ -483,4 +486,42 @@ enum status datadir_copy_index_read(const struct datadir *dir, uint64_t *index)
     }
     buffer_deinit(&bytes);
     return status;
+}
+
+enum status datadir_copy_index_write(struct datadir *dir, uint64_t index)
+{
+    return index_write(dir, &note_copy_index, index);
+}
+
+enum status datadir_copy_index_read(const struct datadir *dir, uint64_t *index)
+{
+    return index_read(dir, &note_copy_index, index);
+}
+
+enum status datadir_log_index_write(struct datadir *dir, uint64_t index)
+{
+    return index_write(dir, &note_log_index, index);
+}
+
+enum status datadir_log_index_read(const struct datadir *dir, uint64_t *index)
+{
+    return index_read(dir, &note_log_index, index);
+}
+
+bool datadir_is_marked(const struct datadir *dir)
+{
+    return faccessat(dir->fd, DATADIR_DAMAGED, F_OK, 0) == 0;
+}
+
+enum status datadir_mark_clear(struct datadir *dir)
+{
+    if (unlinkat(dir->fd, DATADIR_DAMAGED, 0) != 0 && errno != ENOENT) {
+        return STATUS_IO;
+    }
+    return fsync(dir->fd) == 0 ? STATUS_OK : STATUS_IO;
+}
+
+int datadir_fd(const struct datadir *dir)
+{
+    return dir->fd;
 }

@@ -23,6 +23,9 @@
 
 struct datadir;
 
+/* An empty file that a crash leaves behind which damage of the ledger may have caused. */
+#define DATADIR_DAMAGED "damaged"
+
 enum { DATADIR_ERROR_BYTES = CONFIG_ERROR_BYTES + PATH_BYTES_MAX };
 
 /*
@@ -76,5 +79,18 @@ enum status MUST_CHECK datadir_needs_state_clear(struct datadir *dir);
  */
 enum status MUST_CHECK datadir_copy_index_write(struct datadir *dir, uint64_t index);
 enum status MUST_CHECK datadir_copy_index_read(const struct datadir *dir, uint64_t *index);
+
+/*
+ * Up to this raft index the own log must reach, whatever the ledger says: a ledger that was given
+ * up for its damage had it. 0 where that never happened.
+ */
+enum status MUST_CHECK datadir_log_index_write(struct datadir *dir, uint64_t index);
+enum status MUST_CHECK datadir_log_index_read(const struct datadir *dir, uint64_t *index);
+
+/* The mark DATADIR_DAMAGED: is it there; durably gone afterwards. */
+bool datadir_is_marked(const struct datadir *dir);
+enum status MUST_CHECK datadir_mark_clear(struct datadir *dir);
+/* The directory's descriptor, as long as dir. */
+int datadir_fd(const struct datadir *dir);
 
 #endif

@@ -7,6 +7,7 @@
  *   forward.c  requests to and from other nodes over the peer link
  *   gossip.c   what nodes tell each other about themselves; cluster.status; clocks
  *   diverge.c  digests that differ: who is in the majority
+ *   damage.c   the ledger's file is damaged: what then; the check at a start
  *   copy_serve.c, copy_fetch.c   state transfer
  *   wiring.c   what the parts tell each other
  *   node.c     starting and stopping all of it in order
@@ -22,6 +23,7 @@
 #include "node/job.h"
 #include "node/ledger_thread.h"
 #include "node/link_item.h"
+#include "node/scrubber.h"
 
 enum {
     TICK_MS = 10,          /* the core's timer: deadlines, retries, marks */
@@ -98,6 +100,8 @@ struct node {
     struct ledger_thread *ledger_thread;
     struct consensus *consensus;
     struct gateway *gateway;
+    struct scrubber *scrubber;
+    _Atomic bool giving_up; /* a thread is about to end or restart the process; any thread */
 
     /* roles and epochs (core.c) */
     enum consensus_role role;
@@ -196,6 +200,14 @@ void diverge_on_digest(struct node *node, uint32_t peer, uint64_t seq, bool know
 void diverge_on_ask(struct node *node, uint32_t peer, const struct link_item *item);
 void diverge_on_tell(struct node *node, uint32_t peer, const struct link_item *item);
 void diverge_tick(struct node *node, uint64_t now_ns);
+
+/* ---- damage.c */
+/* Its data is the node. Any thread; the process restarts to fetch the state, or ends. */
+void node_damaged(void *data, const char *what) __attribute__((noreturn));
+/* At a start: was the ledger marked as damaged? Then the note needs-state is there afterwards. */
+enum exit_status damage_look(struct node *node);
+/* At a start, before this node votes or answers: a scrub, as far as SCRUB_START_MS reaches. */
+void damage_check(struct node *node);
 
 /* ---- copy_serve.c */
 void copy_on_stream(void *data, uint32_t peer, struct stream *stream);

@@ -71,8 +71,7 @@ static void read_answer(struct ledger_thread *thread, struct job *job)
     if (job->kind == JOB_READ) {
         enum status status = ledger_query(thread->options.ledger, &call->query, &call->answer);
         if (status != STATUS_OK) {
-            fail_stop(status == STATUS_CORRUPT ? EXIT_DATA : EXIT_DISK, PART, "query failed: %s",
-                      status_text(status));
+            ledger_thread_fail(thread, status, "query failed");
         }
     }
     call->code = CODE_OK;

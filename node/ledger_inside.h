@@ -41,6 +41,11 @@ struct ledger_thread {
     uint64_t commit_waited_ms;
 };
 
+/* An operating error of the ledger: the node stops, or fetches the state where its file is damaged.
+ */
+void ledger_thread_fail(struct ledger_thread *thread, enum status status, const char *doing)
+    __attribute__((noreturn));
+
 /* Out of memory stops the process. */
 struct ledger_event *ledger_event_make(enum ledger_event_kind kind);
 void ledger_event_send(struct ledger_thread *thread, struct ledger_event *event);

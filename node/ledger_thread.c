@@ -43,6 +43,18 @@ struct work {
     uint8_t bytes[];
 };
 
+void ledger_thread_fail(struct ledger_thread *thread, enum status status, const char *doing)
+{
+    assert(status != STATUS_OK);
+    const struct ledger_thread_options *options = &thread->options;
+    if (status == STATUS_CORRUPT && options->damaged != NULL) {
+        options->damaged(options->data, ledger_damage(options->ledger));
+    }
+    fail_stop(status == STATUS_CORRUPT ? EXIT_DATA : EXIT_DISK, PART, "%s: %s%s%s", doing,
+              status_text(status), status == STATUS_CORRUPT ? ": " : "",
+              status == STATUS_CORRUPT ? ledger_damage(options->ledger) : "");
+}
+
 /* ---- work ---------------------------------------------------------------------------------- */
 
 static void work_submit(struct ledger_thread *thread, struct job *job, struct list *answered)
@@ -76,8 +88,7 @@ static void report_diverged(struct ledger_thread *thread, const struct work *wor
     /* Where this state has not come so far, its digest there is none: zeros, like nobody's. */
     enum status status = ledger_digest_at(thread->options.ledger, event->seq, &event->ours);
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
-        fail_stop(EXIT_DISK, PART, "digest at seq %llu can not be read",
-                  (unsigned long long)event->seq);
+        ledger_thread_fail(thread, status, "reading a digest");
     }
     ledger_event_send(thread, event);
 }
@@ -98,13 +109,12 @@ static void work_apply(struct ledger_thread *thread, const struct work *work, st
     struct applied applied = {0};
     enum status status = ledger_apply(thread->options.ledger, work->index, work->bytes, work->size,
                                       &applied, answered);
-    if (status == STATUS_CORRUPT || status == STATUS_INVALID) {
-        fail_stop(EXIT_DATA, PART, "the entry at raft index %llu or the ledger's file is damaged",
+    if (status == STATUS_INVALID) {
+        fail_stop(EXIT_DATA, PART, "the entry at raft index %llu is damaged",
                   (unsigned long long)work->index);
     }
     if (status != STATUS_OK) {
-        fail_stop(EXIT_DISK, PART, "apply at raft index %llu: %s", (unsigned long long)work->index,
-                  status_text(status));
+        ledger_thread_fail(thread, status, "applying an entry");
     }
     atomic_fetch_sub(&thread->apply_bytes, work->size);
     if (applied.own) {
@@ -130,7 +140,7 @@ static void commit_do(struct ledger_thread *thread)
         thread->commit == COMMIT_FLUSH ? ledger_flush(ledger) : ledger_commit(ledger);
     if (status != STATUS_OK) {
         metric_add(thread->options.metrics, METRIC_IO_ERRORS, 1);
-        fail_stop(EXIT_DISK, PART, "commit failed: %s", status_text(status));
+        ledger_thread_fail(thread, status, "commit failed");
     }
     thread->commit = COMMIT_NONE;
     thread->committed_at_ms = clock_monotonic_ms(thread->options.clock);
@@ -199,8 +209,7 @@ static void work_digest(struct ledger_thread *thread, const struct work *work)
     event->theirs = work->theirs;
     enum status status = ledger_digest_at(thread->options.ledger, work->seq, &event->ours);
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
-        fail_stop(EXIT_DISK, PART, "digest at seq %llu can not be read",
-                  (unsigned long long)work->seq);
+        ledger_thread_fail(thread, status, "reading a digest");
     }
     event->known = status == STATUS_OK;
     ledger_event_send(thread, event);
@@ -253,8 +262,7 @@ static bool verify_once(struct ledger_thread *thread, struct list *answered)
         (int64_t)clock_monotonic_ns(thread->options.clock) + atomic_load(&thread->wall_offset_ns);
     enum status status = ledger_verify(ledger, now_ns, &entry, answered);
     if (status != STATUS_OK) {
-        fail_stop(status == STATUS_CORRUPT ? EXIT_DATA : EXIT_DISK, PART, "verify failed: %s",
-                  status_text(status));
+        ledger_thread_fail(thread, status, "verify failed");
     }
     if (entry == NULL) {
         return false;

@@ -48,6 +48,9 @@ struct ledger_thread_options {
     struct queue *events;    /* to the core */
     uint32_t entries_window; /* entries in flight, at most ENTRIES_IN_FLIGHT_MAX */
     bool manual;             /* no thread: the caller steps it (simulation) */
+    /* The ledger's file is damaged; does not return. On the ledger's thread. */
+    void (*damaged)(void *data, const char *what);
+    void *data;
 };
 
 enum status MUST_CHECK ledger_thread_open(struct ledger_thread **thread,

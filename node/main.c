@@ -1,6 +1,7 @@
 /*
  * payledgerd: one node of the cluster.
  */
+#include "node/check.h"
 #include "node/datadir.h"
 #include "node/node.h"
 
@@ -10,6 +11,7 @@
 static const char *const USAGE =
     "usage: payledgerd format --config FILE --node N   make an empty data directory\n"
     "       payledgerd start  --config FILE --node N   run the node\n"
+    "       payledgerd check  --config FILE --node N   read a stopped node's whole ledger\n"
     "       payledgerd --version\n"
     "\n"
     "exit status: 0 done, 64 usage, 65 foreign, empty or damaged data, 74 disk,\n"
@@ -38,7 +40,8 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
         return false;
     }
     arguments->verb = argv[1];
-    if (strcmp(argv[1], "format") != 0 && strcmp(argv[1], "start") != 0) {
+    if (strcmp(argv[1], "format") != 0 && strcmp(argv[1], "start") != 0 &&
+        strcmp(argv[1], "check") != 0) {
         (void)fprintf(stderr, "payledgerd: no such command: %s\n", argv[1]);
         return false;
     }
@@ -81,6 +84,22 @@ static enum exit_status format(const struct config *config)
     return status == STATUS_EXISTS ? EXIT_DATA : EXIT_DISK;
 }
 
+static enum exit_status check(const struct config *config)
+{
+    char text[DATADIR_ERROR_BYTES];
+    struct position position;
+    const enum exit_status status = check_run(config, &position, text, sizeof(text));
+    if (status != EXIT_DONE) {
+        (void)fprintf(stderr, "payledgerd: %s\n", text);
+        return status;
+    }
+    (void)printf("%s is whole: seq %llu, raft index %llu, %llu accounts, %llu payments\n",
+                 config->data, (unsigned long long)position.seq, (unsigned long long)position.index,
+                 (unsigned long long)position.accounts_count,
+                 (unsigned long long)position.payments_count);
+    return EXIT_DONE;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
@@ -105,6 +124,9 @@ int main(int argc, char **argv)
     log_set_level(config.log);
     if (strcmp(arguments.verb, "format") == 0) {
         return (int)format(&config);
+    }
+    if (strcmp(arguments.verb, "check") == 0) {
+        return (int)check(&config);
     }
     return (int)node_run(&config, argv);
 }

@@ -46,6 +46,7 @@ static void on_check(uv_check_t *handle)
 
 void node_restart(struct node *node)
 {
+    atomic_store(&node->giving_up, true);
     /* By its path, so that the process keeps its name; the link itself serves a deleted file. */
     char path[PATH_BYTES_MAX] = {0};
     if (readlink("/proc/self/exe", path, sizeof(path) - 1) <= 0 || access(path, X_OK) != 0) {
@@ -183,8 +184,8 @@ static enum exit_status gateway_start(struct node *node)
                                       .ledger = node->ledger,
                                       .metrics = &node->metrics,
                                       .clock = node->clock};
-    options.backend =
-        (struct gateway_backend){.data = node, .submit = node_submit, .status = node_status};
+    options.backend = (struct gateway_backend){
+        .data = node, .submit = node_submit, .status = node_status, .damaged = node_damaged};
     memcpy(options.host, self->client_listen_host, sizeof(options.host));
     char error[512];
     if (gateway_open(&node->gateway, &options, error, sizeof(error)) != STATUS_OK) {
@@ -232,19 +233,34 @@ static enum exit_status ledger_start(struct node *node)
     struct ledger_options options = {.path = datadir_ledger_path(node->dir),
                                      .map_bytes = node->config->map_bytes,
                                      .metrics = &node->metrics};
+    fault_mark_in(node->peers_count > 0 ? datadir_fd(node->dir) : -1);
+    fault_suspect(true);
     enum status status = ledger_open(&node->ledger, &options, error, sizeof(error));
+    if (status == STATUS_CORRUPT) {
+        node_damaged(node, error);
+    }
     if (status != STATUS_OK) {
         log_error(PART, "%s", error);
-        return status == STATUS_CORRUPT ? EXIT_DATA : EXIT_DISK;
+        return status == STATUS_FOREIGN ? EXIT_DATA : EXIT_DISK;
     }
     node->opened_index = ledger_committed(node->ledger).index;
+    damage_check(node);
+    fault_suspect(false);
     struct ledger_thread_options thread_options = {.ledger = node->ledger,
                                                    .metrics = &node->metrics,
                                                    .clock = node->clock,
                                                    .events = &node->events,
-                                                   .entries_window = ENTRIES_WINDOW};
+                                                   .entries_window = ENTRIES_WINDOW,
+                                                   .damaged = node_damaged,
+                                                   .data = node};
+    struct scrubber_options scrubber_options = {
+        .ledger = node->ledger, .metrics = &node->metrics, .damaged = node_damaged, .data = node};
     if (ledger_thread_open(&node->ledger_thread, &thread_options) != STATUS_OK) {
         log_error(PART, "the ledger thread can not be started");
+        return EXIT_DISK;
+    }
+    if (scrubber_open(&node->scrubber, &scrubber_options) != STATUS_OK) {
+        log_error(PART, "the scrub can not be started");
         return EXIT_DISK;
     }
     return EXIT_DONE;
@@ -280,6 +296,10 @@ static enum exit_status consensus_start(struct node *node, const struct consensu
 static enum exit_status state_fetch(struct node *node, const struct consensus_options *options)
 {
     struct consensus_manifest manifest;
+    const enum exit_status looked = damage_look(node);
+    if (looked != EXIT_DONE) {
+        return looked;
+    }
     enum status status = datadir_needs_state_read(node->dir, &manifest);
     if (status == STATUS_NOT_FOUND) {
         return EXIT_DONE;
@@ -349,6 +369,7 @@ static void node_finish(struct node *node)
     while (uv_run(&node->loop, UV_RUN_DEFAULT) != 0) {
     }
     copy_end(node);
+    scrubber_close(node->scrubber);
     if (node->ledger != NULL) {
         ledger_close(node->ledger);
     }

@@ -162,7 +162,14 @@ bool node_log_is_whole(struct node *node)
         log_error(PART, "the note copy-index is damaged");
         return false;
     }
-    if (last >= committed || committed <= copied) {
+    uint64_t had = 0;
+    if (datadir_log_index_read(node->dir, &had) != STATUS_OK) {
+        log_error(PART, "the note log-index is damaged");
+        return false;
+    }
+    if (last < had) {
+        committed = had; /* a ledger that was given up had it */
+    } else if (last >= committed || committed <= copied) {
         return true;
     }
     log_error(PART,

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "ledger/internal.h"
+#include "ledger/scrub.h"
 #include "node/ledger_inside.h"
 #include "tests/simulation/clients.h"
 #include "tests/simulation/copies.h"
@@ -351,6 +352,10 @@ static void ledger_begin_life(struct process *process)
         fail_stop(EXIT_DISK, "sim", "%s", error);
     }
     node->opened_index = ledger_committed(node->ledger).index;
+    struct position checked;
+    if (scrub_all(node->ledger, &checked) != STATUS_OK) {
+        world_fail("node %u has a damaged ledger: %s", process->id, ledger_damage(node->ledger));
+    }
     struct ledger_thread_options thread = {.ledger = node->ledger,
                                            .metrics = &node->metrics,
                                            .clock = &process->clock,

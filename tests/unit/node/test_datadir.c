@@ -345,6 +345,13 @@ static void test_notes_survive(void **state)
     check_ok(datadir_needs_state_write(dir, &wanted));
     check_ok(datadir_copy_index_write(dir, 77));
     check_ok(datadir_copy_index_write(dir, 78));
+    check_ok(datadir_log_index_read(dir, &index));
+    assert_int_equal(index, 0);
+    check_ok(datadir_log_index_write(dir, 79));
+    assert_false(datadir_is_marked(dir));
+    check_ok(datadir_mark_clear(dir));
+    const int mark = openat(datadir_fd(dir), DATADIR_DAMAGED, O_CREAT | O_WRONLY, 0600);
+    assert_true(mark >= 0 && close(mark) == 0);
     datadir_close(dir);
     check_ok(open_dir(fixture, &dir));
     check_ok(datadir_needs_state_read(dir, &manifest));
@@ -354,6 +361,11 @@ static void test_notes_survive(void **state)
     assert_true(digest_equal(&manifest.digest, &wanted.digest));
     check_ok(datadir_copy_index_read(dir, &index));
     assert_int_equal(index, 78);
+    check_ok(datadir_log_index_read(dir, &index));
+    assert_int_equal(index, 79);
+    assert_true(datadir_is_marked(dir));
+    check_ok(datadir_mark_clear(dir));
+    assert_false(datadir_is_marked(dir));
     check_ok(datadir_needs_state_clear(dir));
     check_status(datadir_needs_state_read(dir, &manifest), STATUS_NOT_FOUND);
 
