@@ -30,20 +30,20 @@ class Book:
     @classmethod
     async def make(cls, client, scale=2):
         book = cls(fresh_currency(), fresh("bank-"))
-        await client.call("currency.create", {"code": book.currency, "scale": scale})
+        await client.settled("currency.create", {"code": book.currency, "scale": scale})
         await book.open(client, book.bank, overdraft="unlimited")
         return book
 
     async def open(self, client, account, **more):
-        return await client.call("account.open",
-                                 {"id": account, "currency": self.currency, **more})
+        return await client.settled("account.open",
+                                    {"id": account, "currency": self.currency, **more})
 
     async def customer(self, client, amount=0, **more):
         """A fresh account with this much money in it."""
         account = fresh("acct-")
         await self.open(client, account, **more)
         if amount:
-            await client.call("payment.create", payment(self.bank, account, amount))
+            await client.settled("payment.create", payment(self.bank, account, amount))
         return account
 
     async def totals(self, client, **mode):

@@ -102,6 +102,20 @@ class Client:
             raise RpcError(reply["error"])
         return reply["result"]
 
+    async def settled(self, method, params, seconds=30):
+        """As call, but what was not executed, or may not have been, goes out again as it is: right
+        after a node began to lead, or ended, that says nothing about the request."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + slow(seconds)
+        while True:
+            try:
+                return await self.call(method, params)
+            except RpcError as error:
+                again = error.code == "unknown" or (error.retryable and error.recorded is False)
+                if not again or loop.time() > deadline:
+                    raise
+            await asyncio.sleep(0.1)
+
     async def refused(self, method, params=None, code=None, **facts):
         """Expects an error reply with this code and these facts (number, param, recorded, ...)."""
         reply = await self.reply(method, params)
