@@ -100,6 +100,21 @@ async def a_damaged_row_is_fetched_anew(run):
     await client.call("payment.create", payment(book.bank, account, 1))
 
 
+@case(90)
+async def a_file_without_its_head_is_fetched_anew(run):
+    """LMDB itself does not know the file any more: nothing in it can be read."""
+    cluster, _, account = await filled(run)
+    victim = await cluster.follower()
+    await rest(cluster, victim)
+    with open(ledger_file(cluster, victim), "r+b") as file:
+        file.write(b"\xa5" * (2 * PAGE_BYTES))
+    cluster.start(victim)
+    await logged(cluster, victim, MENDED)
+    await cluster.wait_leader()
+    await check_cluster(cluster)
+    await answers(run, cluster, victim, account, PAYMENTS)
+
+
 @case(120)
 async def flips_anywhere_are_noticed_or_harmless(run):
     cluster, _, account = await filled(run)
