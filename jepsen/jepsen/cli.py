@@ -98,6 +98,14 @@ def budget_seconds(text):
     return int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
 
 
+def check_binaries(build):
+    """A run without a product says nothing about it, least of all about a mutant."""
+    for name in ("payledgerd", "payledger"):
+        if not os.access(os.path.join(build, name), os.X_OK):
+            raise ValueError(f"--build {build}: there is no {name}; "
+                             "scripts/build release makes build/release")
+
+
 def doctor(options):
     found = asyncio.run(doctors.examine(random.Random(1)))
     for name, (_, kind, detail) in found.items():
@@ -112,6 +120,7 @@ def test(options):
     if mutant:
         mutant_files.build([mutant], say)
         build = mutant.build(build)
+    check_binaries(build)
     run = runner.Options(options.workload, faults, options.nodes, options.time, options.rate,
                          seed_of(options), build, mutant, verbose=True, window_s=options.window)
     say(run.command())
@@ -121,6 +130,7 @@ def test(options):
 
 
 def matrix(options):
+    check_binaries(options.build)
     options.budget_s = budget_seconds(options.budget)
     seed = seed_of(options)
     full = options.budget_s is None
@@ -131,6 +141,7 @@ def matrix(options):
 
 
 def soak(options):
+    check_binaries(options.build)
     options.budget_s = budget_seconds(options.budget)
     seed = seed_of(options)
     command = f"jepsen/run soak --budget {options.budget} --seed {seed}"
@@ -141,6 +152,8 @@ def soak(options):
 
 def mutants(options):
     chosen = [m for m in mutant_files.load(options.names) if m.fast or not options.fast]
+    if options.null or any(m.instrument == "jepsen" and not m.preset for m in chosen):
+        check_binaries(options.build)
     unbuilt = mutant_files.build(chosen, say)
     rows = []
     for mutant in chosen:

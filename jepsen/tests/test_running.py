@@ -177,6 +177,16 @@ class Commands(unittest.TestCase):
             self.assertIn(nodes, (3, 5))
             runner.known_faults([n for n in names.split(",") if n != "none"])
 
+    def test_nothing_is_run_without_binaries(self):
+        with tempfile.TemporaryDirectory() as empty:
+            for command, arguments in ((cli.test, ["test"]), (cli.matrix, ["matrix"]),
+                                       (cli.soak, ["soak"]),
+                                       (cli.mutants, ["mutants", "no_flush"]),
+                                       (cli.mutants, ["mutants", "ids_forgotten", "--null", "1"])):
+                options = cli._parser().parse_args([*arguments, "--build", empty])
+                with self.assertRaisesRegex(ValueError, "no payledgerd"):
+                    command(options)
+
     def test_an_unknown_fault_is_refused(self):
         with self.assertRaises(ValueError):
             runner.known_faults(["kil"])
