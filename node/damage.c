@@ -24,32 +24,50 @@ static void fetch_note(struct node *node)
     }
 }
 
-/*
- * The log had what the ledger had on disk when it was opened, or a tail of it was lost: after the
- * exchange nothing else would tell. What was copied does not count: the log need not have it.
- */
-static void log_index_note(struct node *node)
+static void log_index_note(struct node *node, uint64_t index)
+{
+    uint64_t noted = 0;
+    if (datadir_log_index_read(node->dir, &noted) != STATUS_OK) {
+        fail_stop(EXIT_DATA, PART, "the note log-index is damaged");
+    }
+    if (index > noted && datadir_log_index_write(node->dir, index) != STATUS_OK) {
+        fail_stop(EXIT_DISK, PART, "the note log-index can not be written");
+    }
+}
+
+/* What was copied does not count: the log need not have it. */
+uint64_t damage_opened_index(struct node *node)
 {
     uint64_t copied = 0;
-    uint64_t noted = 0;
-    if (datadir_copy_index_read(node->dir, &copied) != STATUS_OK ||
-        datadir_log_index_read(node->dir, &noted) != STATUS_OK) {
-        fail_stop(EXIT_DATA, PART, "the note copy-index or log-index is damaged");
+    if (datadir_copy_index_read(node->dir, &copied) != STATUS_OK) {
+        fail_stop(EXIT_DATA, PART, "the note copy-index is damaged");
     }
-    if (node->opened_index > copied && node->opened_index > noted &&
-        datadir_log_index_write(node->dir, node->opened_index) != STATUS_OK) {
-        fail_stop(EXIT_DISK, PART, "the note log-index can not be written");
+    return node->opened_index > copied ? node->opened_index : 0;
+}
+
+void damage_log_note(struct node *node)
+{
+    uint64_t index = damage_opened_index(node);
+    if (node->ledger_thread != NULL) {
+        const uint64_t logged = ledger_thread_logged(node->ledger_thread);
+        index = logged > index ? logged : index;
+    }
+    log_index_note(node, index);
+}
+
+void node_give_up(struct node *node)
+{
+    if (atomic_exchange(&node->giving_up, true)) {
+        for (;;) {
+            (void)pause(); /* another thread is about to end the process */
+        }
     }
 }
 
 void node_damaged(void *data, const char *what)
 {
     struct node *node = data;
-    if (atomic_exchange(&node->giving_up, true)) {
-        for (;;) {
-            (void)pause(); /* another thread is about to end the process */
-        }
-    }
+    node_give_up(node);
     const char *said = what[0] == '\0' ? "its rows contradict each other" : what;
     if (node->peers_count == 0) {
         fail_stop(EXIT_DATA, PART,
@@ -58,7 +76,7 @@ void node_damaged(void *data, const char *what)
                   said);
     }
     log_error(PART, "the ledger's file is damaged: %s: fetching the state from a peer", said);
-    log_index_note(node);
+    damage_log_note(node);
     fetch_note(node);
     node_restart(node);
 }
@@ -75,6 +93,7 @@ enum exit_status damage_look(struct node *node)
         return EXIT_DATA;
     }
     log_error(PART, "an earlier run ended while it read the ledger's file: it is damaged");
+    log_index_note(node, datadir_mark_index(node->dir));
     fetch_note(node);
     return datadir_mark_clear(node->dir) == STATUS_OK ? EXIT_DONE : EXIT_DISK;
 }

@@ -513,6 +513,19 @@ bool datadir_is_marked(const struct datadir *dir)
     return faccessat(dir->fd, DATADIR_DAMAGED, F_OK, 0) == 0;
 }
 
+uint64_t datadir_mark_index(const struct datadir *dir)
+{
+    uint8_t bytes[DATADIR_MARK_BYTES] = {0};
+    const int fd = openat(dir->fd, DATADIR_DAMAGED, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) {
+        return 0;
+    }
+    const ssize_t size = read(fd, bytes, sizeof(bytes));
+    (void)close(fd);
+    const uint64_t index = get_u64(bytes);
+    return size == (ssize_t)sizeof(bytes) && get_u64(bytes + 8) == ~index ? index : 0;
+}
+
 enum status datadir_mark_clear(struct datadir *dir)
 {
     if (unlinkat(dir->fd, DATADIR_DAMAGED, 0) != 0 && errno != ENOENT) {

@@ -1,10 +1,13 @@
 /*
  * The data directory of one node: who it belongs to, whom it has met, and a lock.
  *
- *     identity      cluster id, node id, random incarnation, initial members; written once by
- * format peers         the incarnation of each peer, recorded at first contact needs-state present
- * while the ledger must be fetched from a peer before raft may start copy-index    raft index at
- * which the ledger was last copied from a peer lock          held by the running process, names it
+ *     identity      cluster id, node id, random incarnation, initial members
+ *     peers         the incarnation of each peer, recorded at first contact
+ *     needs-state   there while the ledger must be fetched from a peer before raft may start
+ *     copy-index    raft index at which the ledger was last copied from a peer
+ *     log-index     raft index that the log must reach, said by a ledger that was given up
+ *     damaged       there between a crash over the ledger's file and the next start
+ *     lock          held by the running process, names it
  *     raft/         raft's log (consensus_format)
  *     ledger/       LMDB
  *
@@ -23,10 +26,13 @@
 
 struct datadir;
 
-/* An empty file that a crash leaves behind which damage of the ledger may have caused. */
+/*
+ * A file that a crash leaves behind which damage of the ledger may have caused: u64 raft index that
+ * the log must reach, and its complement; or less, where a signal handler could not write it.
+ */
 #define DATADIR_DAMAGED "damaged"
 
-enum { DATADIR_ERROR_BYTES = CONFIG_ERROR_BYTES + PATH_BYTES_MAX };
+enum { DATADIR_MARK_BYTES = 16, DATADIR_ERROR_BYTES = CONFIG_ERROR_BYTES + PATH_BYTES_MAX };
 
 /*
  * Makes the directory named by config->data (with missing parents), which must be absent or empty:
@@ -87,8 +93,10 @@ enum status MUST_CHECK datadir_copy_index_read(const struct datadir *dir, uint64
 enum status MUST_CHECK datadir_log_index_write(struct datadir *dir, uint64_t index);
 enum status MUST_CHECK datadir_log_index_read(const struct datadir *dir, uint64_t *index);
 
-/* The mark DATADIR_DAMAGED: is it there; durably gone afterwards. */
+/* The mark DATADIR_DAMAGED: is it there; its raft index, 0 where it says none; durably gone
+ * afterwards. */
 bool datadir_is_marked(const struct datadir *dir);
+uint64_t datadir_mark_index(const struct datadir *dir);
 enum status MUST_CHECK datadir_mark_clear(struct datadir *dir);
 /* The directory's descriptor, as long as dir. */
 int datadir_fd(const struct datadir *dir);

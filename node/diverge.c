@@ -33,12 +33,15 @@ static void decide(struct node *node, bool last)
                   "other=%u): stopping; nothing is fetched before enough nodes are up to judge",
                   (unsigned long long)divergence->seq, divergence->same, divergence->other);
     }
+    node_give_up(node);
     struct position position = ledger_thread_position(node->ledger_thread);
-    struct consensus_manifest manifest = {.index = position.index,
-                                          .term =
-                                              consensus_term_at(node->consensus, position.index),
-                                          .seq = position.seq,
-                                          .digest = position.digest};
+    struct consensus_manifest manifest = {
+        .index = position.index, .seq = position.seq, .digest = position.digest};
+    /* The log of a node whose state was copied may have another entry there, not committed. */
+    if (consensus_last_applied(node->consensus) >= position.index) {
+        manifest.term = consensus_term_at(node->consensus, position.index);
+    }
+    damage_log_note(node);
     if (datadir_needs_state_write(node->dir, &manifest) != STATUS_OK) {
         fail_stop(EXIT_DISK, PART, "the note needs-state can not be written");
     }

@@ -1,15 +1,19 @@
 #include "node/fault.h"
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "node/datadir.h"
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 /* A signal handler has no other way to know. */
 static volatile sig_atomic_t mark_fd = -1;
+static _Atomic uint64_t log_index;
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a signal handler reads it");
 static _Thread_local volatile sig_atomic_t suspected;
 static struct sigaction before_segv;
 static struct sigaction before_abort;
@@ -22,6 +26,12 @@ static void mark(void)
     }
     const int fd = openat((int)mark_fd, DATADIR_DAMAGED, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd >= 0) {
+        const uint64_t index = atomic_load(&log_index);
+        uint8_t bytes[DATADIR_MARK_BYTES];
+        put_u64(bytes, index);
+        put_u64(bytes + 8, ~index);
+        const ssize_t written = write(fd, bytes, sizeof(bytes));
+        (void)written; /* without it the mark is still one */
         (void)fsync(fd);
         (void)fsync((int)mark_fd);
     }
@@ -74,6 +84,13 @@ void fault_watch(void)
 void fault_mark_in(int dir_fd)
 {
     mark_fd = dir_fd;
+}
+
+void fault_log_index(uint64_t index)
+{
+    if (index > atomic_load(&log_index)) {
+        atomic_store(&log_index, index);
+    }
 }
 
 void fault_suspect(bool ledger)

@@ -7,6 +7,7 @@
 #define NODE_FAULT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* From now on SIGBUS ends the process with a message and EXIT_DISK, as every other disk error. */
 void fault_watch(void);
@@ -16,6 +17,10 @@ void fault_watch(void);
  * next start does not trust the ledger. -1: it does not.
  */
 void fault_mark_in(int dir_fd);
+
+/* What the mark says: up to this raft index the log must reach (datadir_mark_index). It only grows.
+ * The core's thread, or before there is one. */
+void fault_log_index(uint64_t index);
 
 /* While this thread only reads the ledger, its crashes are taken for the ledger's damage too
  * (after fault_watch). */

@@ -202,6 +202,17 @@ void diverge_on_tell(struct node *node, uint32_t peer, const struct link_item *i
 void diverge_tick(struct node *node, uint64_t now_ns);
 
 /* ---- damage.c */
+/* This thread is about to write the note needs-state and to end the process; another one that comes
+ * here waits for that. Any thread. */
+void node_give_up(struct node *node);
+/*
+ * Before the ledger is given up for a copy: notes up to where raft's log must reach. The log had
+ * what this ledger has from it, or a tail of it was lost: after the exchange nothing else would
+ * tell. Any thread.
+ */
+void damage_log_note(struct node *node);
+/* What the ledger had from the log when it was opened; 0 where all of it was copied. */
+uint64_t damage_opened_index(struct node *node);
 /* Its data is the node. Any thread; the process restarts to fetch the state, or ends. */
 void node_damaged(void *data, const char *what) __attribute__((noreturn));
 /* At a start: was the ledger marked as damaged? Then the note needs-state is there afterwards. */

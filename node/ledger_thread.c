@@ -541,6 +541,13 @@ struct position ledger_thread_position(struct ledger_thread *thread)
     return position;
 }
 
+uint64_t ledger_thread_logged(struct ledger_thread *thread)
+{
+    const uint64_t applied = ledger_thread_position(thread).index;
+    const uint64_t stored = atomic_load(&thread->stored);
+    return applied < stored ? applied : stored;
+}
+
 uint64_t ledger_thread_apply_bytes(const struct ledger_thread *thread)
 {
     return atomic_load(&thread->apply_bytes);

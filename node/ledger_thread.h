@@ -110,6 +110,9 @@ int64_t ledger_thread_wall_offset_ns(const struct ledger_thread *thread);
 /* The applied position as of the last piece of work. */
 struct position ledger_thread_position(struct ledger_thread *thread);
 
+/* Up to this raft index everything is applied, and raft has it on the node's own disk. */
+uint64_t ledger_thread_logged(struct ledger_thread *thread);
+
 /* Bytes of entries waiting to be applied. */
 uint64_t ledger_thread_apply_bytes(const struct ledger_thread *thread);
 

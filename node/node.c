@@ -135,6 +135,7 @@ static void on_tick(uv_timer_t *handle)
         return;
     }
     node_tick(node, now_ns);
+    fault_log_index(ledger_thread_logged(node->ledger_thread));
 }
 
 /* ---- options of the parts ------------------------------------------------------------------ */
@@ -244,6 +245,7 @@ static enum exit_status ledger_start(struct node *node)
         return status == STATUS_FOREIGN ? EXIT_DATA : EXIT_DISK;
     }
     node->opened_index = ledger_committed(node->ledger).index;
+    fault_log_index(damage_opened_index(node));
     damage_check(node);
     fault_suspect(false);
     struct ledger_thread_options thread_options = {.ledger = node->ledger,

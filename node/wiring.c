@@ -142,6 +142,7 @@ bool node_on_restore(void *data, const struct consensus_manifest *manifest)
     }
     log_info(PART, "raft's snapshot is at index %llu, the ledger at %llu: fetching the state",
              (unsigned long long)manifest->index, (unsigned long long)position.index);
+    node_give_up(node);
     if (datadir_needs_state_write(node->dir, manifest) != STATUS_OK) {
         fail_stop(EXIT_DISK, PART, "the note needs-state can not be written");
     }

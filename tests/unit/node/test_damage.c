@@ -8,6 +8,7 @@
 #include "tests/support/node_rig.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,6 +54,40 @@ static void what_was_copied_need_not_be_in_the_log(void **state)
     assert_int_equal(log_index, 0);
 }
 
+static void make_currency_durable(struct node_rig *rig)
+{
+    node_rig_lead(rig);
+    struct call *call = node_rig_execute(rig, "XTS");
+    check_ok(node_submit(&rig->node, call));
+    node_rig_step(rig);
+    node_rig_apply(rig, 4);
+    assert_true(node_rig_answered(rig, call) && call->code == CODE_OK);
+    node_rig_call_free(call);
+    check_ok(ledger_commit(rig->node.ledger));
+}
+
+/* A log that is shorter at the next start lost what this node has acknowledged. */
+static void what_came_from_the_log_since_the_start_must_be_there(void **state)
+{
+    struct node_rig *rig = *state;
+    char output[1024];
+    make_currency_durable(rig); /* applied, and on raft's disk, at 4 */
+    rig->node.opened_index = 1;
+    ledger_thread_stored(rig->node.ledger_thread, 3);
+    assert_int_equal(child_run(give_up, rig, output, sizeof(output)), RESTARTED);
+    uint64_t log_index = 0;
+    check_ok(datadir_log_index_read(rig->node.dir, &log_index));
+    assert_int_equal(log_index, 3);
+    ledger_thread_stored(rig->node.ledger_thread, 5);
+    assert_int_equal(child_run(give_up, rig, output, sizeof(output)), RESTARTED);
+    check_ok(datadir_log_index_read(rig->node.dir, &log_index));
+    assert_int_equal(log_index, 4);
+    ledger_thread_stored(rig->node.ledger_thread, 2); /* the note never goes back */
+    assert_int_equal(child_run(give_up, rig, output, sizeof(output)), RESTARTED);
+    check_ok(datadir_log_index_read(rig->node.dir, &log_index));
+    assert_int_equal(log_index, 4);
+}
+
 static void alone_it_stops(void **state)
 {
     struct node_rig *rig = *state;
@@ -86,18 +121,6 @@ static void flip(const struct node_rig *rig, const char *wanted)
     }
     assert_true(found > 0);
     assert_int_equal(close(fd), 0);
-}
-
-static void make_currency_durable(struct node_rig *rig)
-{
-    node_rig_lead(rig);
-    struct call *call = node_rig_execute(rig, "XTS");
-    check_ok(node_submit(&rig->node, call));
-    node_rig_step(rig);
-    node_rig_apply(rig, 4);
-    assert_true(node_rig_answered(rig, call) && call->code == CODE_OK);
-    node_rig_call_free(call);
-    check_ok(ledger_commit(rig->node.ledger));
 }
 
 static void check(void *data)
@@ -173,6 +196,28 @@ static void a_mark_of_a_crash_becomes_a_note(void **state)
     check_ok(datadir_needs_state_read(node->dir, &manifest));
 }
 
+static void crash(void *data)
+{
+    struct node_rig *rig = data;
+    fault_watch();
+    fault_mark_in(datadir_fd(rig->node.dir));
+    fault_log_index(33);
+    fault_log_index(32);
+    fault_suspect(true);
+    (void)raise(SIGSEGV);
+}
+
+static void a_mark_says_what_the_log_must_have(void **state)
+{
+    struct node_rig *rig = *state;
+    char output[1024];
+    uint64_t log_index = 0;
+    assert_int_equal(child_run(crash, rig, output, sizeof(output)), EXIT_DISK);
+    assert_int_equal(damage_look(&rig->node), EXIT_DONE);
+    check_ok(datadir_log_index_read(rig->node.dir, &log_index));
+    assert_int_equal(log_index, 33);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, node_rig_set_up, node_rig_tear_down)
 
 int main(int argc, char **argv)
@@ -183,10 +228,12 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(with_peers_the_state_is_fetched),
         TEST(what_was_copied_need_not_be_in_the_log),
+        TEST(what_came_from_the_log_since_the_start_must_be_there),
         TEST(alone_it_stops),
         TEST(the_check_at_a_start_finds_damage),
         TEST(the_ledger_thread_gives_up_at_damage),
         TEST(a_mark_of_a_crash_becomes_a_note),
+        TEST(a_mark_says_what_the_log_must_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -351,7 +351,16 @@ static void test_notes_survive(void **state)
     assert_false(datadir_is_marked(dir));
     check_ok(datadir_mark_clear(dir));
     const int mark = openat(datadir_fd(dir), DATADIR_DAMAGED, O_CREAT | O_WRONLY, 0600);
-    assert_true(mark >= 0 && close(mark) == 0);
+    assert_true(mark >= 0);
+    assert_int_equal(datadir_mark_index(dir), 0);
+    uint8_t bytes[DATADIR_MARK_BYTES];
+    put_u64(bytes, 80);
+    put_u64(bytes + 8, ~(uint64_t)81);
+    assert_int_equal(pwrite(mark, bytes, sizeof(bytes), 0), sizeof(bytes));
+    assert_int_equal(datadir_mark_index(dir), 0); /* damaged itself */
+    put_u64(bytes, 81);
+    assert_int_equal(pwrite(mark, bytes, sizeof(bytes), 0), sizeof(bytes));
+    assert_int_equal(close(mark), 0);
     datadir_close(dir);
     check_ok(open_dir(fixture, &dir));
     check_ok(datadir_needs_state_read(dir, &manifest));
@@ -364,7 +373,9 @@ static void test_notes_survive(void **state)
     check_ok(datadir_log_index_read(dir, &index));
     assert_int_equal(index, 79);
     assert_true(datadir_is_marked(dir));
+    assert_int_equal(datadir_mark_index(dir), 81);
     check_ok(datadir_mark_clear(dir));
+    assert_int_equal(datadir_mark_index(dir), 0);
     assert_false(datadir_is_marked(dir));
     check_ok(datadir_needs_state_clear(dir));
     check_status(datadir_needs_state_read(dir, &manifest), STATUS_NOT_FOUND);

@@ -1,4 +1,5 @@
 /* Digests that differ: who goes on, and who stops. */
+#include "consensus/internal.h"
 #include "tests/support/check.h"
 #include "tests/support/child.h"
 #include "tests/support/node_rig.h"
@@ -120,6 +121,45 @@ static void against_a_majority_the_node_stops_and_notes_why(void **state)
     check_ok(datadir_needs_state_read(rig->node.dir, &manifest));
 }
 
+/* The old state is the only one to tell what the log must have. */
+static void the_note_keeps_what_the_log_must_have(void **state)
+{
+    struct node_rig *rig = *state;
+    char output[4096];
+    rig->node.opened_index = 6;
+    assert_int_equal(child_run(outvoted_body, rig, output, sizeof(output)), EXIT_DIVERGED);
+    uint64_t log_index = 0;
+    check_ok(datadir_log_index_read(rig->node.dir, &log_index));
+    assert_int_equal(log_index, 6);
+}
+
+/* A copied state may be where the own log has an entry that was never committed. */
+static void a_term_is_only_told_of_what_raft_applied(void **state)
+{
+    struct node_rig *rig = *state;
+    char output[4096];
+    struct consensus_manifest manifest;
+    node_rig_lead(rig);
+    struct call *call = node_rig_execute(rig, "XTS");
+    check_ok(node_submit(&rig->node, call));
+    node_rig_step(rig);
+    node_rig_apply(rig, 4);
+    node_rig_call_free(call);
+    struct raft *raft = rig->node.consensus->raft;
+    raft->trail.snapshot.index = 4;
+    raft->trail.snapshot.term = 7;
+    assert_int_equal(consensus_term_at(rig->node.consensus, 4), 7);
+    for (uint64_t applied = 3; applied <= 4; applied++) {
+        raft->last_applied = applied;
+        assert_int_equal(child_run(outvoted_body, rig, output, sizeof(output)), EXIT_DIVERGED);
+        check_ok(datadir_needs_state_read(rig->node.dir, &manifest));
+        assert_int_equal(manifest.index, 4);
+        assert_int_equal(manifest.term, applied == 4 ? 7 : 0);
+    }
+    raft->trail = (struct raft_trail){0};
+    raft->last_applied = 0;
+}
+
 /* Its own state may be the good one: it must not be exchanged for a damaged one. */
 static void where_no_majority_agrees_the_node_stops_and_keeps_its_state(void **state)
 {
@@ -144,6 +184,8 @@ int main(void)
         TEST(answers_to_another_question_do_not_count),
         TEST(an_own_digest_is_told_and_a_difference_looked_into),
         TEST(against_a_majority_the_node_stops_and_notes_why),
+        TEST(the_note_keeps_what_the_log_must_have),
+        TEST(a_term_is_only_told_of_what_raft_applied),
         TEST(where_no_majority_agrees_the_node_stops_and_keeps_its_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
