@@ -14,6 +14,8 @@ static const char *const USAGE =
     "       payledgerd check  --config FILE --node N   read a stopped node's whole ledger\n"
     "       payledgerd --version\n"
     "\n"
+    "format never overwrites; start logs to standard error until SIGTERM; check changes nothing.\n"
+    "\n"
     "exit status: 0 done, 64 usage, 65 foreign, empty or damaged data, 74 disk,\n"
     "             76 divergence, 78 configuration\n";
 
@@ -71,6 +73,16 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
     return true;
 }
 
+/* payledgerd help, or --help anywhere. */
+static bool asks_for_help(int argc, char **argv)
+{
+    bool asks = argc == 2 && strcmp(argv[1], "help") == 0;
+    for (int i = 1; i < argc; i++) {
+        asks = asks || strcmp(argv[i], "--help") == 0;
+    }
+    return asks;
+}
+
 static enum exit_status format(const struct config *config)
 {
     char error[DATADIR_ERROR_BYTES];
@@ -106,7 +118,7 @@ int main(int argc, char **argv)
         (void)printf("payledgerd " PAYLEDGER_VERSION "\n");
         return EXIT_DONE;
     }
-    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {
+    if (asks_for_help(argc, argv)) {
         (void)printf("%s", USAGE);
         return EXIT_DONE;
     }

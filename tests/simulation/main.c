@@ -187,12 +187,27 @@ static int run_all(const struct options *options)
     return failed == 0 ? 0 : EXIT_FAILED;
 }
 
-static void usage(void)
+static const char *const HELP =
+    "usage: payledger-sim [OPTION]...\n"
+    "The whole cluster in one process, on virtual time: everything follows from the seed.\n"
+    "\n"
+    "  --seed N         the seed (1)\n"
+    "  --seeds COUNT    this seed and those after it (1)\n"
+    "  --nodes 3|5      else the seed chooses\n"
+    "  --steps N        no more faults after so many steps\n"
+    "  --scenario NAME  a fixed story: figure8, old-leader-tail, gone-and-fetching\n"
+    "  --trace          each event\n"
+    "  --quiet          no line for seeds that hold\n"
+    "  --stop           ends at the first failure\n"
+    "  --shrink         of a seed that fails: leaves out faults while it still does, and explains\n"
+    "                   the rest\n"
+    "  --without MASK   leaves out faults, as --shrink prints it: - without, + with\n"
+    "\n"
+    "exit status: 0 all seeds held, 1 a seed failed, 64 usage\n";
+
+static void usage(const char *what, const char *why)
 {
-    (void)fprintf(stderr, "usage: payledger-sim --seed N [--seeds COUNT] [--nodes 3|5] "
-                          "[--steps N] [--trace] [--shrink]\n"
-                          "                     [--scenario figure8|old-leader-tail|"
-                          "gone-and-fetching] [--without MASK] [--quiet] [--stop]\n");
+    (void)fprintf(stderr, "payledger-sim: %s: %s; see --help\n", what, why);
     exit(EXIT_USAGE);
 }
 
@@ -202,24 +217,20 @@ static uint64_t number_of(const char *text)
     errno = 0;
     uint64_t number = strtoull(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || text[0] == '-') {
-        usage();
+        usage(text, "must be a whole number");
     }
     return number;
 }
 
 static void parse(int argc, char **argv, struct options *options)
 {
-    static const struct option known[] = {{"seed", required_argument, NULL, 's'},
-                                          {"seeds", required_argument, NULL, 'c'},
-                                          {"nodes", required_argument, NULL, 'n'},
-                                          {"steps", required_argument, NULL, 'x'},
-                                          {"trace", no_argument, NULL, 't'},
-                                          {"shrink", no_argument, NULL, 'k'},
-                                          {"scenario", required_argument, NULL, 'o'},
-                                          {"without", required_argument, NULL, 'w'},
-                                          {"quiet", no_argument, NULL, 'q'},
-                                          {"stop", no_argument, NULL, 'f'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"seed", required_argument, NULL, 's'},     {"seeds", required_argument, NULL, 'c'},
+        {"nodes", required_argument, NULL, 'n'},    {"steps", required_argument, NULL, 'x'},
+        {"trace", no_argument, NULL, 't'},          {"shrink", no_argument, NULL, 'k'},
+        {"scenario", required_argument, NULL, 'o'}, {"without", required_argument, NULL, 'w'},
+        {"quiet", no_argument, NULL, 'q'},          {"stop", no_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
         case 's':
@@ -252,18 +263,34 @@ static void parse(int argc, char **argv, struct options *options)
         case 'f':
             options->stop = true;
             break;
+        case 'h':
+            (void)printf("%s", HELP);
+            exit(0);
         default:
-            usage();
+            (void)fprintf(stderr, "see payledger-sim --help\n"); /* getopt has said what is wrong */
+            exit(EXIT_USAGE);
         }
     }
-    uint32_t nodes = options->run.nodes;
-    if (optind != argc || options->seeds == 0 || (nodes != 0 && nodes != 3 && nodes != 5)) {
-        usage();
+    if (optind != argc) {
+        usage(argv[optind], "there is no such argument");
     }
+}
+
+static void check(const struct options *options)
+{
+    const uint32_t nodes = options->run.nodes;
     const char *scenario = options->run.scenario;
-    if (scenario != NULL &&
-        (scenario_nodes(scenario) == 0 || (nodes != 0 && nodes < scenario_nodes(scenario)))) {
-        usage();
+    if (options->seeds == 0) {
+        usage("--seeds", "must be at least 1");
+    }
+    if (nodes != 0 && nodes != 3 && nodes != 5) {
+        usage("--nodes", "must be 3 or 5");
+    }
+    if (scenario != NULL && scenario_nodes(scenario) == 0) {
+        usage(scenario, "there is no such scenario");
+    }
+    if (scenario != NULL && nodes != 0 && nodes < scenario_nodes(scenario)) {
+        usage(scenario, "needs more nodes");
     }
 }
 
@@ -280,6 +307,7 @@ int main(int argc, char **argv)
 {
     struct options options = {.seed = 1, .seeds = 1};
     parse(argc, argv, &options);
+    check(&options);
     prepare();
     const struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: waits end */
     (void)sigaction(SIGINT, &action, NULL);
