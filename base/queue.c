@@ -57,21 +57,32 @@ void queue_deinit(struct queue *queue)
     assert(result == 0);
 }
 
-/* Adds under the lock, unlocks, and wakes the reader where it may be asleep. */
-static void queue_add_and_unlock(struct queue *queue, struct list *item, uint64_t bytes)
+/* Unlocks, and wakes the reader where it may be asleep. */
+static void queue_unlock_and_wake(struct queue *queue, bool wakes)
 {
-    bool was_empty = queue->count == 0;
-    assert(was_empty == list_empty(&queue->items));
+    queue_unlock(queue);
+    if (!wakes) {
+        return;
+    }
+    pthread_cond_signal(&queue->filled);
+    if (queue->wake != NULL) {
+        queue->wake(queue->wake_data);
+    }
+}
+
+static void queue_add(struct queue *queue, struct list *item, uint64_t bytes)
+{
+    assert((queue->count == 0) == list_empty(&queue->items));
+    assert(queue->count < UINT32_MAX);
     list_push(&queue->items, item);
     queue->count++;
     queue->bytes += bytes;
-    if (was_empty) {
-        pthread_cond_signal(&queue->filled);
-    }
-    queue_unlock(queue);
-    if (was_empty && queue->wake != NULL) {
-        queue->wake(queue->wake_data);
-    }
+}
+
+static void queue_add_and_unlock(struct queue *queue, struct list *item, uint64_t bytes)
+{
+    queue_add(queue, item, bytes);
+    queue_unlock_and_wake(queue, queue->loud++ == 0);
 }
 
 enum status queue_push(struct queue *queue, struct list *item, uint64_t bytes)
@@ -94,8 +105,31 @@ void queue_push_always(struct queue *queue, struct list *item, uint64_t bytes)
 {
     assert(item != NULL);
     queue_lock(queue);
-    assert(queue->count < UINT32_MAX);
     queue_add_and_unlock(queue, item, bytes);
+}
+
+void queue_push_quietly(struct queue *queue, struct list *item, uint64_t bytes)
+{
+    assert(item != NULL);
+    queue_lock(queue);
+    bool wakes = queue->count == 0 && !queue->wait_loud;
+    queue_add(queue, item, bytes);
+    queue_unlock_and_wake(queue, wakes);
+}
+
+void queue_push_list(struct queue *queue, struct list *items)
+{
+    assert(items != NULL);
+    if (list_empty(items)) {
+        return;
+    }
+    queue_lock(queue);
+    bool wakes = queue->loud == 0;
+    for (struct list *item = list_pop(items); item != NULL; item = list_pop(items)) {
+        queue_add(queue, item, 0);
+        queue->loud++;
+    }
+    queue_unlock_and_wake(queue, wakes);
 }
 
 static uint32_t queue_take(struct queue *queue, struct list *to)
@@ -104,6 +138,7 @@ static uint32_t queue_take(struct queue *queue, struct list *to)
     assert((count == 0) == list_empty(&queue->items));
     list_move_all(to, &queue->items);
     queue->count = 0;
+    queue->loud = 0;
     queue->bytes = 0;
     return count;
 }
@@ -131,13 +166,14 @@ static struct timespec deadline_after_ms(int64_t timeout_ms)
     return deadline;
 }
 
-uint32_t queue_wait(struct queue *queue, struct list *to, int64_t timeout_ms)
+static uint32_t queue_wait_for(struct queue *queue, struct list *to, int64_t timeout_ms, bool loud)
 {
     assert(to != NULL);
     assert(timeout_ms >= -1);
     struct timespec deadline = deadline_after_ms(timeout_ms < 0 ? 0 : timeout_ms);
     queue_lock(queue);
-    while (queue->count == 0 && !queue->closed) {
+    queue->wait_loud = loud;
+    while ((loud ? queue->loud : queue->count) == 0 && !queue->closed) {
         int result = timeout_ms < 0
                          ? pthread_cond_wait(&queue->filled, &queue->lock)
                          : pthread_cond_timedwait(&queue->filled, &queue->lock, &deadline);
@@ -146,9 +182,20 @@ uint32_t queue_wait(struct queue *queue, struct list *to, int64_t timeout_ms)
             break;
         }
     }
+    queue->wait_loud = false;
     uint32_t count = queue_take(queue, to);
     queue_unlock(queue);
     return count;
+}
+
+uint32_t queue_wait(struct queue *queue, struct list *to, int64_t timeout_ms)
+{
+    return queue_wait_for(queue, to, timeout_ms, false);
+}
+
+uint32_t queue_wait_loud(struct queue *queue, struct list *to, int64_t timeout_ms)
+{
+    return queue_wait_for(queue, to, timeout_ms, true);
 }
 
 void queue_close(struct queue *queue)

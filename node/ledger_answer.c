@@ -24,7 +24,12 @@ struct ledger_event *ledger_event_make(enum ledger_event_kind kind)
 
 void ledger_event_send(struct ledger_thread *thread, struct ledger_event *event)
 {
-    queue_push_always(thread->options.events, &event->node, 0);
+    list_push(&thread->events, &event->node);
+}
+
+void ledger_events_flush(struct ledger_thread *thread)
+{
+    queue_push_list(thread->options.events, &thread->events);
 }
 
 void ledger_event_send_job(struct ledger_thread *thread, enum ledger_event_kind kind,

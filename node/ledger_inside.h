@@ -34,6 +34,7 @@ struct ledger_thread {
     uint64_t committed_at_ms;
     uint64_t commit_took_ms; /* the last one */
     bool scans_wait;
+    struct list events;        /* for the core, handed over together */
     struct list todo;          /* work that was popped and not done */
     struct list durable;       /* WORK_DURABLE whose flush is wanted */
     enum commit_kind commit;   /* wanted, and waiting for raft's own disk */
@@ -49,6 +50,8 @@ void ledger_thread_fail(struct ledger_thread *thread, enum status status, const 
 /* Out of memory stops the process. */
 struct ledger_event *ledger_event_make(enum ledger_event_kind kind);
 void ledger_event_send(struct ledger_thread *thread, struct ledger_event *event);
+/* The core wakes once for all that were sent since the last time. */
+void ledger_events_flush(struct ledger_thread *thread);
 /* Hands a job over to the core. */
 void ledger_event_send_job(struct ledger_thread *thread, enum ledger_event_kind kind,
                            struct job *job);

@@ -249,12 +249,17 @@ static void work_do(struct ledger_thread *thread, struct work *work, struct list
 
 /* ---- the loop ------------------------------------------------------------------------------ */
 
+/* Outside of an epoch requests are sent back, and there always is. */
+static bool window_has_room(const struct ledger_thread *thread)
+{
+    return !thread->in_epoch || thread->in_flight < thread->options.entries_window;
+}
+
 /* Makes one entry if requests wait and the window has room; true where it made one. */
 static bool verify_once(struct ledger_thread *thread, struct list *answered)
 {
     struct ledger *ledger = thread->options.ledger;
-    if (!thread->in_epoch || thread->in_flight >= thread->options.entries_window ||
-        !ledger_waiting(ledger)) {
+    if (!thread->in_epoch || !window_has_room(thread) || !ledger_waiting(ledger)) {
         return false;
     }
     struct ledger_entry *entry = NULL;
@@ -328,7 +333,8 @@ enum ledger_step ledger_thread_step(struct ledger_thread *thread)
     work_all(thread, &answered);
     bool free_to_go = commit_try(thread);
     bool more = free_to_go && verify_once(thread, &answered);
-    publish(thread); /* first: whoever was answered finds it in cluster.status */
+    ledger_events_flush(thread); /* an entry first: raft needs longer than the answers */
+    publish(thread);             /* first: whoever was answered finds it in cluster.status */
     ledger_answer_all(thread, &answered);
     ledger_reads_look(thread);
     uint64_t now_ns = clock_monotonic_ns(thread->options.clock);
@@ -338,6 +344,7 @@ enum ledger_step ledger_thread_step(struct ledger_thread *thread)
         free_to_go = commit_try(thread);
         ledger_reads_look(thread);
     }
+    ledger_events_flush(thread);
     if (!free_to_go) {
         return LEDGER_STEP_BLOCKED;
     }
@@ -366,6 +373,7 @@ static void finish(struct ledger_thread *thread)
          node = list_pop(&thread->durable)) {
         free(CONTAINER_OF(node, struct work, node));
     }
+    ledger_events_flush(thread);
     publish(thread);
 }
 
@@ -377,6 +385,17 @@ static int64_t wait_ms(const struct ledger_thread *thread, enum ledger_step step
     return thread->scans_wait ? COMMIT_SCAN_MS : WAIT_MS_MAX;
 }
 
+/* While the window is full, requests gather for the next entry: each would wake this thread for
+ * nothing. */
+static void ledger_thread_wait(struct ledger_thread *thread, int64_t timeout_ms)
+{
+    if (window_has_room(thread)) {
+        (void)queue_wait(&thread->queue, &thread->todo, timeout_ms);
+    } else {
+        (void)queue_wait_loud(&thread->queue, &thread->todo, timeout_ms);
+    }
+}
+
 static void *ledger_thread_run(void *argument)
 {
     struct ledger_thread *thread = argument;
@@ -386,7 +405,7 @@ static void *ledger_thread_run(void *argument)
             struct timespec pause = {.tv_nsec = STORED_POLL_US * 1000};
             nanosleep(&pause, NULL);
         } else {
-            (void)queue_wait(&thread->queue, &thread->todo, wait_ms(thread, step));
+            ledger_thread_wait(thread, wait_ms(thread, step));
         }
         step = ledger_thread_step(thread);
     }
@@ -408,6 +427,7 @@ enum status ledger_thread_open(struct ledger_thread **out,
     thread->options = *options;
     list_init(&thread->deadlines);
     list_init(&thread->reads);
+    list_init(&thread->events);
     list_init(&thread->todo);
     list_init(&thread->durable);
     thread->committed_at_ms = clock_monotonic_ms(options->clock);
@@ -473,7 +493,11 @@ void ledger_thread_submit(struct ledger_thread *thread, struct job *job)
 {
     struct work *work = work_make(WORK_SUBMIT, 0);
     work->job = job;
-    work_send(thread, work);
+    if (job->kind == JOB_EXECUTE || job->kind == JOB_BARRIER) {
+        queue_push_quietly(&thread->queue, &work->node, 0);
+    } else {
+        work_send(thread, work);
+    }
 }
 
 void ledger_thread_apply(struct ledger_thread *thread, uint64_t index, const uint8_t *bytes,

@@ -84,6 +84,84 @@ static void test_only_the_first_push_wakes(void **state)
     queue_deinit(&queue);
 }
 
+static void test_a_list_comes_in_order_and_wakes_once(void **state)
+{
+    (void)state;
+    struct queue queue;
+    struct item items[3];
+    struct list pushed;
+    struct list taken;
+    atomic_store(&wakes, 0);
+    list_init(&pushed);
+    list_init(&taken);
+    check_ok(queue_init(&queue, 1, count_wake, &wakes)); /* its bound is for queue_push */
+    queue_push_list(&queue, &pushed);
+    assert_int_equal(atomic_load(&wakes), 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        list_push(&pushed, &items[i].node);
+    }
+    queue_push_list(&queue, &pushed);
+    assert_true(list_empty(&pushed));
+    assert_int_equal(atomic_load(&wakes), 1);
+    assert_int_equal(queue_pop_all(&queue, &taken), 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_ptr_equal(list_pop(&taken), &items[i].node);
+    }
+    queue_deinit(&queue);
+}
+
+static void test_a_quiet_item_waits_for_a_loud_one(void **state)
+{
+    (void)state;
+    struct queue queue;
+    struct item items[3];
+    struct list taken;
+    atomic_store(&wakes, 0);
+    list_init(&taken);
+    check_ok(queue_init(&queue, 10, count_wake, &wakes));
+    queue_push_quietly(&queue, &items[0].node, 1);
+    assert_int_equal(atomic_load(&wakes), 1); /* nobody said that quiet ones can wait */
+    uint64_t before_ms = clock_monotonic_ms(clock_system());
+    assert_int_equal(queue_wait_loud(&queue, &taken, 30), 1);
+    assert_true(clock_monotonic_ms(clock_system()) - before_ms >= 29);
+    queue_push_quietly(&queue, &items[1].node, 1);
+    assert_int_equal(queue_wait(&queue, &taken, -1), 1);
+    queue_push_quietly(&queue, &items[1].node, 1);
+    queue_push_always(&queue, &items[2].node, 1);
+    assert_int_equal(queue_wait_loud(&queue, &taken, -1), 2);
+    queue_deinit(&queue);
+}
+
+static void *push_both(void *data)
+{
+    static struct item items[2];
+    struct queue *queue = data;
+    struct list nothing;
+    struct queue sleep;
+    list_init(&nothing);
+    check_ok(queue_init(&sleep, 1, NULL, NULL));
+    (void)queue_wait(&sleep, &nothing, 20); /* the reader sleeps by now, or finds both */
+    queue_push_quietly(queue, &items[0].node, 0);
+    (void)queue_wait(&sleep, &nothing, 20);
+    queue_push_always(queue, &items[1].node, 0);
+    queue_deinit(&sleep);
+    return NULL;
+}
+
+static void test_a_sleeping_reader_wakes_for_a_loud_item_alone(void **state)
+{
+    (void)state;
+    struct queue queue;
+    struct list taken;
+    pthread_t thread;
+    list_init(&taken);
+    check_ok(queue_init(&queue, 10, NULL, NULL));
+    assert_int_equal(pthread_create(&thread, NULL, push_both, &queue), 0);
+    assert_int_equal(queue_wait_loud(&queue, &taken, -1), 2);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    queue_deinit(&queue);
+}
+
 static void test_a_closed_queue_refuses_and_keeps_its_items(void **state)
 {
     (void)state;
@@ -209,6 +287,9 @@ int main(void)
         cmocka_unit_test(test_items_come_in_order_with_their_weight),
         cmocka_unit_test(test_full_refuses_but_always_does_not),
         cmocka_unit_test(test_only_the_first_push_wakes),
+        cmocka_unit_test(test_a_list_comes_in_order_and_wakes_once),
+        cmocka_unit_test(test_a_quiet_item_waits_for_a_loud_one),
+        cmocka_unit_test(test_a_sleeping_reader_wakes_for_a_loud_item_alone),
         cmocka_unit_test(test_a_closed_queue_refuses_and_keeps_its_items),
         cmocka_unit_test(test_waiting_ends_at_its_time),
         cmocka_unit_test(test_closing_wakes_a_waiting_reader),
