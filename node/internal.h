@@ -29,7 +29,8 @@ enum {
     TICK_MS = 10,          /* the core's timer: deadlines, retries, marks */
     EPOCH_RETRY_MS = 50,   /* a leader whose proposal was refused tries a new barrier after this */
     BOUNCES_MAX = 3,       /* how often a job may be routed anew when leadership moves */
-    ENTRIES_WINDOW = 4,    /* entries in flight: while they are, requests gather for the next */
+    ENTRIES_WINDOW = 2,    /* entries in flight: while they are, requests gather for the next.
+                            * With four, few clients got a third less (docs/performance.md) */
     COPIES_MAX = NODES_MAX /* copies served at once */
 };
 
