@@ -26,7 +26,9 @@ static void consensus_on_prepare(uv_prepare_t *prepare)
 
 static void consensus_on_check(uv_check_t *check)
 {
-    consensus_watch(check->data);
+    struct consensus *consensus = check->data;
+    transport_pull(&consensus->transport);
+    consensus_watch(consensus);
 }
 
 void consensus_pause(struct consensus *consensus, bool pause)

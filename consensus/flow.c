@@ -55,6 +55,14 @@ static void flow_sent(struct raft_io_send *inner, int status)
     done(outer, status);
 }
 
+static int flow_pass(struct flow *flow, struct raft_io *io, struct raft_io_send *request,
+                     const struct raft_message *message, raft_io_send_cb done)
+{
+    int error = flow->send(io, request, message, done);
+    transport_wrote(flow->transport, (uint32_t)message->server_id);
+    return error;
+}
+
 static int flow_send(struct raft_io *io, struct raft_io_send *outer,
                      const struct raft_message *message, raft_io_send_cb done)
 {
@@ -63,11 +71,11 @@ static int flow_send(struct raft_io *io, struct raft_io_send *outer,
     const struct raft_append_entries *append = &message->append_entries;
     if (message->type != RAFT_APPEND_ENTRIES || append->n_entries == 0 ||
         endpoint_peer(endpoint, message->server_id) == NULL) {
-        return flow->send(io, outer, message, done);
+        return flow_pass(flow, io, outer, message, done);
     }
     struct flow_request *request = calloc(1, sizeof *request);
     if (request == NULL) {
-        return flow->send(io, outer, message, done);
+        return flow_pass(flow, io, outer, message, done);
     }
     uint32_t id = (uint32_t)message->server_id;
     struct flow_peer *peer = &flow->peers[endpoint_peer_place(endpoint, id)];
@@ -88,7 +96,7 @@ static int flow_send(struct raft_io *io, struct raft_io_send *outer,
         request->bytes += append->entries[i].buf.len;
     }
     outer->cb = done;
-    int error = flow->send(io, &request->inner, message, flow_sent);
+    int error = flow_pass(flow, io, &request->inner, message, flow_sent);
     if (error != 0) {
         free(request);
         return error;

@@ -23,6 +23,7 @@ struct pump {
     bool paused;         /* by the owner */
     bool stream_paused;  /* what the stream was told last */
     bool inner_reading;  /* what the inner end was told last */
+    bool wrote;          /* raft did, since the last pump_pull */
     size_t inner_queued; /* bytes for raft that the socket pair has not taken */
     uint64_t taken;      /* bytes taken by the inner end, ever */
     uint64_t offered;    /* bytes given to the stream, ever */
@@ -104,6 +105,27 @@ static void pump_inner_read(uv_stream_t *inner, ssize_t size, const uv_buf_t *bu
     if (pump_stream_full(pump)) {
         uv_read_stop(inner);
         pump->inner_reading = false;
+    }
+}
+
+void pump_wrote(struct pump *pump)
+{
+    pump->wrote = true;
+}
+
+void pump_pull(struct pump *pump)
+{
+    if (!pump->wrote || pump->closing || !pump->inner_reading) {
+        return;
+    }
+    pump->wrote = false;
+    uv_os_fd_t file = -1;
+    int error = uv_fileno((const uv_handle_t *)&pump->inner, &file);
+    assert(error == 0);
+    ssize_t size = read(file, pump->bytes, sizeof pump->bytes);
+    if (size > 0) { /* an error or the end is libuv's to tell */
+        const uv_buf_t buffer = uv_buf_init(pump->bytes, sizeof pump->bytes);
+        pump_inner_read((uv_stream_t *)&pump->inner, size, &buffer);
     }
 }
 

@@ -30,6 +30,13 @@ enum status MUST_CHECK pump_open(struct list *pumps, struct endpoint *endpoint,
 /* Cuts both sides; the memory goes later. Harmless when closing already. */
 void pump_close(struct pump *pump, enum status reason);
 
+/*
+ * raft has written to an outgoing pump. pump_pull then moves that on, where libuv would only find
+ * it in the loop's next round. From the loop, outside of raft's calls, before its prepare handles.
+ */
+void pump_wrote(struct pump *pump);
+void pump_pull(struct pump *pump);
+
 /* While paused, an incoming pump reads nothing from the wire. */
 void pump_pause(struct pump *pump, bool pause);
 

@@ -326,6 +326,25 @@ uint32_t transport_epoch(const struct transport *transport, uint32_t peer)
     return transport->history[endpoint_peer_place(transport->endpoint, peer)].epoch;
 }
 
+void transport_wrote(struct transport *transport, uint32_t peer)
+{
+    LIST_FOREACH(node, &transport->pumps)
+    {
+        struct pump *pump = pump_of(node);
+        if (pump_peer(pump) == peer && pump_direction(pump) == PUMP_OUTGOING) {
+            pump_wrote(pump);
+        }
+    }
+}
+
+void transport_pull(struct transport *transport)
+{
+    LIST_FOREACH(node, &transport->pumps)
+    {
+        pump_pull(pump_of(node));
+    }
+}
+
 size_t transport_backlog(const struct transport *transport, uint32_t peer)
 {
     size_t bytes = 0;

@@ -51,6 +51,10 @@ uint32_t transport_epoch(const struct transport *transport, uint32_t peer);
 /* Bytes of raft's messages to a peer that wait for the wire. */
 size_t transport_backlog(const struct transport *transport, uint32_t peer);
 
+/* raft has sent to a peer; transport_pull hands on what it sent to any. */
+void transport_wrote(struct transport *transport, uint32_t peer);
+void transport_pull(struct transport *transport);
+
 /* Stops listening, ends handshakes, attempts and pumps. raft does this through its own door too. */
 void transport_close(struct transport *transport);
 

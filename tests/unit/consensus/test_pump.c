@@ -252,6 +252,34 @@ static void what_raft_writes_arrives_whole(void **state)
     bench_close(&bench);
 }
 
+/* Without waiting for the loop to find it; and each byte once. */
+static void what_raft_wrote_can_be_pulled(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_open(&bench, PUMP_OUTGOING);
+    struct pump *pump = bench_pump(&bench);
+    uv_buf_t buffer = uv_buf_init((char *)pattern, 1000);
+    assert_int_equal(uv_try_write(bench.raft_end, &buffer, 1), 1000);
+    pump_pull(pump); /* nobody said that raft wrote */
+    assert_int_equal(pump_backlog(pump), 0);
+    pump_wrote(pump);
+    pump_pull(pump);
+    assert_int_equal(pump_backlog(pump), 1000);
+    pump_pull(pump);
+    pump_wrote(pump);
+    pump_pull(pump); /* nothing there */
+    assert_int_equal(pump_backlog(pump), 1000);
+    bench_run(&bench, NULL, &bench.far_received, 1000, BENCH_TIMEOUT_MS);
+    assert_int_equal(uv_try_write(bench.raft_end, &buffer, 1), 1000);
+    bench_run(&bench, NULL, &bench.far_received, 2000, BENCH_TIMEOUT_MS);
+    assert_int_equal(bench.far_received, 2000);
+    pump_close(pump, STATUS_CLOSED);
+    pump_wrote(pump);
+    pump_pull(pump);
+    bench_close(&bench);
+}
+
 static void what_the_peer_writes_reaches_raft(void **state)
 {
     (void)state;
@@ -368,6 +396,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_raft_writes_arrives_whole),
+        cmocka_unit_test(what_raft_wrote_can_be_pulled),
         cmocka_unit_test(what_the_peer_writes_reaches_raft),
         cmocka_unit_test(wire_that_takes_nothing_bounds_memory_and_is_cut),
         cmocka_unit_test(raft_that_reads_nothing_stops_the_wire),
