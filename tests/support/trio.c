@@ -313,6 +313,20 @@ static void trio_on_timer_closed(uv_handle_t *handle)
     *closed = true;
 }
 
+static void trio_print(struct trio *trio)
+{
+    for (uint32_t id = 1; id <= trio->count; id++) {
+        const struct trio_node *node = trio_node(trio, id);
+        if (node->consensus != NULL) {
+            print_error("node %u: role %d, term %llu, %u applied, raft index %llu, %u restores, "
+                        "the last at %llu\n",
+                        id, (int)node->role, (unsigned long long)node->term, node->applied_count,
+                        (unsigned long long)consensus_last_applied(node->consensus), node->restores,
+                        (unsigned long long)node->restored.index);
+        }
+    }
+}
+
 static void trio_run(struct trio *trio, bool (*done)(struct trio *trio, void *data), void *data,
                      uint32_t timeout_ms, const char *what)
 {
@@ -323,6 +337,7 @@ static void trio_run(struct trio *trio, bool (*done)(struct trio *trio, void *da
     while (done == NULL || !done(trio, data)) {
         if (clock_monotonic_ms(clock_system()) - begun_ms >= timeout_ms) {
             if (what != NULL) {
+                trio_print(trio);
                 fail_msg("not within %u ms: %s", timeout_ms, what);
             }
             break;
