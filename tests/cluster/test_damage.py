@@ -1,5 +1,5 @@
-"""Bits that flip in the ledger's file while a node is down: it notices at its next start, before it
-votes or answers, and fetches the state from a peer; alone it stops."""
+"""Bits that flip in the ledger's file: a node notices at its next start, before it votes or
+answers, or while it runs, and fetches the state from a peer; alone it stops."""
 import asyncio
 import os
 import random
@@ -34,7 +34,7 @@ def flip_text(path, text):
     while place >= 0:
         data[place] ^= 1
         place = data.find(text, place + 1)
-    with open(path, "wb") as file:
+    with open(path, "r+b") as file:  # in place: the node may have it mapped
         file.write(data)
 
 
@@ -194,5 +194,24 @@ async def a_log_that_lost_its_tail_is_noticed_all_the_same(run):
     flip_text(ledger_file(cluster, victim), account.encode())
     cluster.start(victim)
     assert await cluster.wait_exit(victim, 20) == DATA_STATUS
+    log = cluster.log_text(victim)
+    assert DAMAGED in log and MENDED in log and "the log lost its tail" in log, log
+
+
+@case(90)
+async def while_it_runs_what_the_log_must_have_is_not_forgotten(run):
+    """One disk damages both: what came since the start must be in the log all the same."""
+    cluster, book, account = await filled(run)
+    victim = await cluster.follower()
+    raft = os.path.join(cluster.data_dir(victim), "raft")
+    shutil.copytree(raft, raft + ".old")
+    client = await run.client(cluster, await cluster.leader())
+    for _ in range(20):
+        await client.call("payment.create", payment(book.bank, account, 1))
+    await cluster.wait_equal()
+    os.rename(raft, raft + ".new")  # the node writes there on; its next start finds the old one
+    os.rename(raft + ".old", raft)
+    flip_text(ledger_file(cluster, victim), account.encode())
+    assert await cluster.wait_exit(victim, 40) == DATA_STATUS
     log = cluster.log_text(victim)
     assert DAMAGED in log and MENDED in log and "the log lost its tail" in log, log
