@@ -141,9 +141,7 @@ enum client_exit console_end(struct console *console, enum call_end end, const s
             error_print_json(console, -32014, text_of(reason), TEXT("unreachable"), NULL);
         } else {
             (void)fprintf(console->errors,
-                          "unreachable: no node took the request, it was not "
-                          "executed.\n%s\n",
-                          reason);
+                          "unreachable: no node could answer; nothing was executed.\n%s\n", reason);
         }
         return CLIENT_UNREACHABLE;
     }

@@ -10,7 +10,7 @@ static const struct option common_options[] = {
     {"--tls", NULL, false, "speak TLS; who answers is only verified with --ca"},
     {"--ca", "FILE", false, "verify the nodes by this certificate (implies --tls)"},
     {"--json", NULL, false, "print the result as JSON"},
-    {"--timeout", "MS", false, "how long a request is tried, over all nodes (15000)"},
+    {"--timeout", "MS", false, "how long a request is tried (15000), 3000 while nobody listens"},
     OPTIONS_END};
 
 static const struct option no_options[] = {OPTIONS_END};
@@ -172,6 +172,7 @@ bool verb_help(FILE *out, const char *topic)
         found = true;
     }
     if (found) {
+        (void)fputc('\n', out);
         options_print(out, "options of every command:", common_options);
     }
     return found;
