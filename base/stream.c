@@ -27,6 +27,7 @@
 #include "base/limits.h"
 #include "base/stream_inside.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -35,6 +36,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 uv_stream_t *stream_tcp(struct stream *stream)
 {
@@ -307,6 +309,39 @@ void stream_close(struct stream *stream, enum status reason, uint32_t linger_ms)
     if (stream->paused) {
         stream_read_start(stream); /* the other side's end is waited for */
     }
+}
+
+enum status stream_detach(struct stream *stream, uint32_t stall_ms, struct channel **channel)
+{
+    assert(stream != NULL && channel != NULL);
+    uv_os_fd_t own = -1;
+    if (stream->state != OPEN || uv_fileno((const uv_handle_t *)&stream->tcp, &own) != 0) {
+        return STATUS_CLOSED;
+    }
+    if (stream->write_busy) {
+        return STATUS_AGAIN;
+    }
+    assert(stream->writing.size == 0);
+    /* A number of its own: libuv closes the one that it has. */
+    const int fd = fcntl(own, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        return STATUS_LIMIT;
+    }
+    buffer_consume(&stream->queued, stream->queued_at);
+    stream->queued_at = 0;
+    struct channel *made = NULL;
+    const enum status status = channel_open(&made, fd, stream->tls, &stream->queued, stall_ms);
+    if (status != STATUS_OK) {
+        (void)close(fd);
+        return status;
+    }
+    const unsigned timeout_ms = stall_ms;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+    stream->tls = NULL;
+    stream->quiet = true;
+    stream_finish(stream, STATUS_OK);
+    *channel = made;
+    return STATUS_OK;
 }
 
 bool stream_closing(const struct stream *stream)

@@ -22,6 +22,7 @@
 #define BASE_STREAM_H
 
 #include "base/bytes.h"
+#include "base/channel.h"
 #include "base/tls.h"
 
 #include <uv.h>
@@ -82,6 +83,16 @@ void stream_resume(struct stream *stream);
  * linger_ms 0 ends at once.
  */
 void stream_close(struct stream *stream, enum status reason, uint32_t linger_ms);
+
+/*
+ * Takes an open stream off its loop, for a thread that may wait: *channel goes on with it, and with
+ * what is queued. The stream itself ends without on_close. stall_ms (also TCP_USER_TIMEOUT from now
+ * on): see channel_open. STATUS_AGAIN: the kernel is just being given bytes, on_drain follows;
+ * STATUS_CLOSED: it is not open; STATUS_LIMIT: too many descriptors; STATUS_NO_MEMORY. The stream
+ * is as before then.
+ */
+enum status MUST_CHECK stream_detach(struct stream *stream, uint32_t stall_ms,
+                                     struct channel **channel);
 
 bool stream_closing(const struct stream *stream);
 /* Handshake facts: tls_peer_node of the engine; 0 for plain streams. */
