@@ -5,15 +5,16 @@
  * Peers are asked in turn until one has reached the wanted index. The bytes go to ledger.new/, are
  * checked (SHA-256 of the stream, record counts, totals recomputed from the accounts), and only
  * then exchanged with ledger/ in one rename. A copy that breaks off is begun anew; what is there
- * already stays untouched until the exchange.
+ * already stays untouched until the exchange. Writing waits for the disk in this loop, which has
+ * nothing else to do: TCP slows the other side down.
  */
 #include "node/internal.h"
 
 #include "base/log.h"
+#include "node/copy_file.h"
 #include "node/copy_form.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +27,11 @@ enum fetch_state {
     FETCH_IDLE,
     FETCH_CONNECTING,
     FETCH_VERDICT,
-    FETCH_CHUNKS,
+    FETCH_CHUNK_SIZE,
+    FETCH_CHUNK,
     FETCH_TRAILER,
     FETCH_DONE
 };
-
-enum { FETCH_BUFFER_BYTES_MAX = 4 * STREAM_READ_BYTES + COPY_CHUNK_BYTES_MAX };
 
 struct fetch {
     struct node *node;
@@ -41,29 +41,40 @@ struct fetch {
     enum fetch_state state;
     uint32_t next_peer; /* index into options->peers */
     uint32_t peer;
+    uint32_t tries;
     struct stream *stream;
-    struct buffer in;
-    struct hasher *hasher;
-    uint64_t bytes;
-    uint64_t told_bytes;
+    uint8_t head[COPY_TRAILER_BYTES]; /* verdict, size or trailer, as far as it has come */
+    size_t head_size;
+    size_t chunk_left;
+    struct copy_file *copy; /* NULL: none is open */
     uint64_t heard_at_ms;
     uint64_t retry_at_ms;
-    int fd;
     char dir[PATH_BYTES_MAX + 16];
     char file[PATH_BYTES_MAX + 32];
 };
 
-static void fetch_fail(struct fetch *fetch, const char *why)
+/* The next peer is asked after a pause, or at once. */
+static void fetch_give_up(struct fetch *fetch, uint32_t pause_ms)
 {
-    if (fetch->state == FETCH_DONE) {
-        return;
-    }
-    log_warn(PART, "copy from node %u: %s", fetch->peer, why);
     fetch->state = FETCH_IDLE;
-    fetch->retry_at_ms = clock_monotonic_ms(fetch->node->clock) + COPY_RETRY_MS;
+    fetch->retry_at_ms = clock_monotonic_ms(fetch->node->clock) + pause_ms;
     if (fetch->stream != NULL) {
         stream_close(fetch->stream, STATUS_PROTOCOL, 0);
     }
+}
+
+static void fetch_fail(struct fetch *fetch, const char *why)
+{
+    if (fetch->state != FETCH_DONE) {
+        log_warn(PART, "copy from node %u: %s", fetch->peer, why);
+        fetch_give_up(fetch, COPY_RETRY_MS);
+    }
+}
+
+static void disk_failed(const struct fetch *fetch) __attribute__((noreturn));
+static void disk_failed(const struct fetch *fetch)
+{
+    fail_stop(EXIT_DISK, PART, "%s: %s", fetch->file, strerror(errno));
 }
 
 /* ---- the file ------------------------------------------------------------------------------ */
@@ -79,118 +90,110 @@ static void fetch_remove(struct fetch *fetch)
 
 static void fetch_file_open(struct fetch *fetch)
 {
+    copy_file_close(fetch->copy);
+    fetch->copy = NULL;
     fetch_remove(fetch);
-    if (fetch->fd >= 0) {
-        (void)close(fetch->fd);
-    }
-    if (mkdir(fetch->dir, 0700) != 0 ||
-        (fetch->fd = open(fetch->file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0) {
-        fail_stop(EXIT_DISK, PART, "%s: %s", fetch->file, strerror(errno));
-    }
-    hasher_begin(fetch->hasher);
-    fetch->bytes = 0;
-    fetch->told_bytes = 0;
-}
-
-static void fetch_file_write(struct fetch *fetch, const uint8_t *bytes, size_t size)
-{
-    hasher_add(fetch->hasher, bytes, size);
-    fetch->bytes += size;
-    while (size > 0) {
-        ssize_t written = write(fetch->fd, bytes, size);
-        if (written < 0 && errno == EINTR) {
-            continue;
-        }
-        if (written <= 0) {
-            fail_stop(EXIT_DISK, PART, "%s: %s", fetch->file, strerror(errno));
-        }
-        bytes += written;
-        size -= (size_t)written;
+    if (mkdir(fetch->dir, 0700) != 0 || copy_file_open(&fetch->copy, fetch->file) != STATUS_OK) {
+        disk_failed(fetch);
     }
 }
 
 /* ---- the stream ---------------------------------------------------------------------------- */
 
-static bool fetch_verdict(struct fetch *fetch)
+static void fetch_verdict(struct fetch *fetch)
 {
-    if (fetch->in.size < 1) {
-        return false;
+    if (fetch->head[0] == COPY_LEADS) {
+        log_info(PART, "node %u leads: the others are asked first", fetch->peer);
+        fetch_give_up(fetch, 0);
+        return;
     }
-    uint8_t verdict = fetch->in.data[0];
-    buffer_consume(&fetch->in, 1);
-    if (verdict != COPY_FOLLOWS) {
+    if (fetch->head[0] != COPY_FOLLOWS) {
         fetch_fail(fetch, "it has not reached the wanted state itself");
-        return false;
+        return;
     }
     log_info(PART, "copying the state of node %u", fetch->peer);
     fetch_file_open(fetch);
-    fetch->state = FETCH_CHUNKS;
-    return true;
+    fetch->state = FETCH_CHUNK_SIZE;
 }
 
-static bool fetch_chunk(struct fetch *fetch)
+static void fetch_chunk_size(struct fetch *fetch)
 {
-    if (fetch->in.size < 4) {
-        return false;
-    }
-    uint32_t size = get_u32(fetch->in.data);
+    const uint32_t size = get_u32(fetch->head);
     if (size > COPY_CHUNK_BYTES_MAX) {
         fetch_fail(fetch, "a chunk is too long");
-        return false;
+        return;
     }
-    if (size == 0) {
-        buffer_consume(&fetch->in, 4);
-        fetch->state = FETCH_TRAILER;
-        return true;
+    fetch->chunk_left = size;
+    fetch->state = size > 0 ? FETCH_CHUNK : FETCH_TRAILER;
+}
+
+static void fetch_chunk(struct fetch *fetch, struct reader *from)
+{
+    const size_t left = reader_left(from);
+    const size_t size = left < fetch->chunk_left ? left : fetch->chunk_left;
+    if (copy_file_write(fetch->copy, read_bytes(from, size), size) != STATUS_OK) {
+        disk_failed(fetch);
     }
-    if (fetch->in.size < 4 + (size_t)size) {
-        return false;
+    fetch->chunk_left -= size;
+    if (fetch->chunk_left == 0) {
+        fetch->state = FETCH_CHUNK_SIZE;
     }
-    fetch_file_write(fetch, fetch->in.data + 4, size);
-    buffer_consume(&fetch->in, 4 + (size_t)size);
-    return true;
 }
 
 static void fetch_trailer(struct fetch *fetch)
 {
-    if (fetch->in.size < COPY_TRAILER_BYTES) {
-        return;
+    struct digest digest;
+    uint64_t bytes = 0;
+    if (copy_file_end(fetch->copy, &bytes, &digest) != STATUS_OK) {
+        disk_failed(fetch);
     }
-    struct digest digest = hasher_end(fetch->hasher);
-    if (get_u64(fetch->in.data) != fetch->bytes ||
-        memcmp(fetch->in.data + 8, digest.bytes, DIGEST_BYTES) != 0) {
+    if (get_u64(fetch->head) != bytes || memcmp(fetch->head + 8, digest.bytes, DIGEST_BYTES) != 0) {
         fetch_fail(fetch, "the checksum of the copy is wrong");
         return;
     }
-    if (fsync(fetch->fd) != 0) {
-        fail_stop(EXIT_DISK, PART, "%s: %s", fetch->file, strerror(errno));
-    }
+    log_info(PART, "all has come, and is checked now: bytes=%llu", (unsigned long long)bytes);
     fetch->state = FETCH_DONE;
     stream_close(fetch->stream, STATUS_OK, 0);
+}
+
+/* Gathers a head of so many bytes; true once it is whole. */
+static bool fetch_gather(struct fetch *fetch, struct reader *from, size_t wanted)
+{
+    assert(wanted <= sizeof(fetch->head) && fetch->head_size < wanted);
+    const size_t missing = wanted - fetch->head_size;
+    const size_t left = reader_left(from);
+    const size_t size = left < missing ? left : missing;
+    memcpy(fetch->head + fetch->head_size, read_bytes(from, size), size);
+    fetch->head_size += size;
+    if (fetch->head_size < wanted) {
+        return false;
+    }
+    fetch->head_size = 0;
+    return true;
 }
 
 static void fetch_on_data(struct stream *stream, void *data, const uint8_t *bytes, size_t size)
 {
     (void)stream;
     struct fetch *fetch = data;
-    fetch->heard_at_ms = clock_monotonic_ms(fetch->node->clock);
-    write_bytes(&fetch->in, bytes, size);
-    if (fetch->in.failed) {
-        fetch_fail(fetch, "it sends more than was asked for");
-        return;
-    }
-    bool more = true;
-    while (more) {
-        more = false;
-        if (fetch->state == FETCH_VERDICT) {
-            more = fetch_verdict(fetch);
-        } else if (fetch->state == FETCH_CHUNKS) {
-            more = fetch_chunk(fetch);
+    struct reader from = reader_of(bytes, size);
+    while (reader_left(&from) > 0 && fetch->state != FETCH_IDLE && fetch->state != FETCH_DONE) {
+        if (fetch->state == FETCH_CHUNK) {
+            fetch_chunk(fetch, &from);
+        } else if (fetch->state == FETCH_CHUNK_SIZE) {
+            if (fetch_gather(fetch, &from, 4)) {
+                fetch_chunk_size(fetch);
+            }
+        } else if (fetch->state == FETCH_TRAILER) {
+            if (fetch_gather(fetch, &from, COPY_TRAILER_BYTES)) {
+                fetch_trailer(fetch);
+            }
+        } else if (fetch_gather(fetch, &from, 1)) {
+            fetch_verdict(fetch);
         }
     }
-    if (fetch->state == FETCH_TRAILER) {
-        fetch_trailer(fetch);
-    }
+    /* After the writing, which may have waited for the disk. */
+    fetch->heard_at_ms = clock_monotonic_ms(fetch->node->clock);
 }
 
 static void fetch_on_close(struct stream *stream, void *data, enum status status)
@@ -201,6 +204,12 @@ static void fetch_on_close(struct stream *stream, void *data, enum status status
     if (fetch->state != FETCH_IDLE) {
         fetch_fail(fetch, status_text(status));
     }
+}
+
+/* Each peer is asked once whether it can give the state without leading; then anyone may. */
+static uint32_t fetch_magic(const struct fetch *fetch)
+{
+    return fetch->tries < fetch->options->peers_count ? COPY_MAGIC_FOLLOWER : COPY_MAGIC;
 }
 
 static void fetch_on_open(void *data, struct stream *stream, enum status status)
@@ -214,9 +223,9 @@ static void fetch_on_open(void *data, struct stream *stream, enum status status)
     }
     fetch->stream = stream;
     stream_set_callbacks(stream, &callbacks, fetch);
-    buffer_clear(&fetch->in);
+    fetch->head_size = 0;
     uint8_t ask[COPY_ASK_BYTES];
-    put_u32(ask, COPY_MAGIC);
+    put_u32(ask, fetch_magic(fetch));
     put_u64(ask + 4, fetch->wanted_index);
     put_u64(ask + 12, fetch->wanted_term);
     fetch->state = FETCH_VERDICT;
@@ -237,6 +246,7 @@ static void fetch_try(struct fetch *fetch, uint64_t now_ms)
             break;
         }
     }
+    fetch->tries++;
     fetch->state = FETCH_CONNECTING;
     fetch->heard_at_ms = now_ms;
     enum status status = consensus_copy_connect(options, fetch->peer, fetch_on_open, fetch);
@@ -245,7 +255,7 @@ static void fetch_try(struct fetch *fetch, uint64_t now_ms)
     }
 }
 
-/* ---- the whole of it */
+/* ---- the whole of it ----------------------------------------------------------------------- */
 
 static void fetch_round(struct fetch *fetch)
 {
@@ -266,14 +276,9 @@ enum status copy_fetch(struct node *node, const struct consensus_options *option
     struct fetch fetch = {.node = node,
                           .options = options,
                           .wanted_index = manifest->index,
-                          .wanted_term = manifest->term,
-                          .fd = -1};
+                          .wanted_term = manifest->term};
     (void)snprintf(fetch.dir, sizeof(fetch.dir), "%s/ledger.new", datadir_path(node->dir));
     (void)snprintf(fetch.file, sizeof(fetch.file), "%s/data.mdb", fetch.dir);
-    buffer_init(&fetch.in, FETCH_BUFFER_BYTES_MAX);
-    if (hasher_open(&fetch.hasher) != STATUS_OK) {
-        return STATUS_NO_MEMORY;
-    }
     log_info(PART, "this node needs the state at raft index %llu or later",
              (unsigned long long)manifest->index);
     uint64_t index = 0;
@@ -286,9 +291,7 @@ enum status copy_fetch(struct node *node, const struct consensus_options *option
             fetch.retry_at_ms = clock_monotonic_ms(node->clock) + COPY_RETRY_MS;
         }
     }
-    if (fetch.fd >= 0) {
-        (void)close(fetch.fd);
-    }
+    copy_file_close(fetch.copy);
     if (sound) {
         copy_exchange(node, fetch.dir, index);
     }
@@ -299,7 +302,5 @@ enum status copy_fetch(struct node *node, const struct consensus_options *option
         }
         (void)uv_run(&node->loop, UV_RUN_ONCE);
     }
-    hasher_close(fetch.hasher);
-    buffer_deinit(&fetch.in);
     return sound ? STATUS_OK : STATUS_CLOSED;
 }

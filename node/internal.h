@@ -8,7 +8,7 @@
  *   gossip.c   what nodes tell each other about themselves; cluster.status; clocks
  *   diverge.c  digests that differ: who is in the majority
  *   damage.c   the ledger's file is damaged: what then; the check at a start
- *   copy_serve.c, copy_fetch.c   state transfer
+ *   copy_serve.c, copy_fetch.c   state transfer (copy_send, copy_file: its bytes)
  *   wiring.c   what the parts tell each other
  *   node.c     starting and stopping all of it in order
  */
@@ -227,7 +227,7 @@ void copy_durable(struct node *node, uint64_t ticket, const struct position *pos
 void copy_tick(struct node *node, uint64_t now_ns);
 bool copy_active(const struct node *node, uint64_t now_ns);
 void copy_close(struct node *node);
-/* After the loop: waits for the threads that still read the ledger, and frees the copies. */
+/* After the loop: waits for the copies' threads, which still read the ledger, and frees them. */
 void copy_end(struct node *node);
 
 /* ---- copy_accept.c */

@@ -104,6 +104,33 @@ async def comes_back_while_payments_continue(run):
     await check_cluster(cluster)
 
 
+@case(120)
+async def a_follower_gives_the_state_before_the_leader_does(run):
+    """Whichever node it asks first: every payment waits for the leader."""
+    cluster, leader, down, _, _ = await prepared(run, 5)
+    cluster.start(down)
+    await caught_up(cluster, down, 60)
+    assert await cluster.leader() == leader
+    assert await cluster.metric_sum("payledger_copies_served_total", [leader]) == 0
+    assert await cluster.metric_sum("payledger_copies_served_total") == 1
+    await check_cluster(cluster)
+
+
+@case(120)
+async def the_leader_gives_the_state_where_nobody_else_can(run):
+    """The fetching node's way to the other follower is gone, all other ways are there."""
+    cluster, leader, down, _, _ = await prepared(run, 5)
+    other = next(number for number in cluster.nodes if number not in (leader, down))
+    text = cluster.config_text().replace(f"127.0.0.1:{cluster.nodes[other].peer_port}",
+                                         f"127.0.0.1:{free_ports(1)[0]}")
+    config = cluster.write_config(text, cluster.config + ".down")
+    cluster.start(down, config=config)
+    await caught_up(cluster, down, 60)
+    assert f"node {leader} leads: the others are asked first" in cluster.log_text(down)
+    assert await cluster.metric_sum("payledger_copies_served_total", [leader]) == 1
+    await check_cluster(cluster)
+
+
 @contextlib.asynccontextmanager
 async def slow_links(cluster):
     """Proxies in front of all nodes' peer ports."""

@@ -30,6 +30,7 @@ struct transfer {
     uint64_t attempt;
     uint64_t wanted_index;
     uint64_t wanted_term;
+    bool from_follower; /* a leader is to say so */
     uint64_t ticket;
     uint8_t *bytes;
     size_t size;
@@ -56,21 +57,26 @@ static bool connected(const struct transfer *transfer)
 
 /* ---- the serving side ---------------------------------------------------------------------- */
 
+static void transfer_end(struct transfer *transfer)
+{
+    transfer->over = true;
+}
+
 static void ask_arrives(void *data)
 {
     struct transfer *transfer = data;
     struct node *node = transfer->from->node;
+    if (transfer->from_follower && node->role == ROLE_LEADER) {
+        world_note("copy-leads", transfer->from->id, transfer->to->id);
+        transfer_end(transfer);
+        return;
+    }
     transfer->ticket = ++node->copy_tickets;
     node_copy_asked(node, transfer->to->id, transfer->wanted_index, transfer->wanted_term,
                     transfer->ticket);
 }
 
 static void arrives(void *data);
-
-static void transfer_end(struct transfer *transfer)
-{
-    transfer->over = true;
-}
 
 static void transfer_begin(struct transfer *transfer)
 {
@@ -223,7 +229,8 @@ static void fetch_try(void *data)
                                   .to_life = process->life,
                                   .attempt = fetching->attempt,
                                   .wanted_index = fetching->wanted_index,
-                                  .wanted_term = fetching->wanted_term};
+                                  .wanted_term = fetching->wanted_term,
+                                  .from_follower = fetching->attempt < processes_count};
     if (!process_serves(from) || !connected(transfer)) {
         free(transfer);
         retry(process);
