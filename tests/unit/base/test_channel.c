@@ -144,23 +144,20 @@ static void a_stream_that_is_being_written_stays(void **state)
 {
     struct pair *pair = *state;
     pair->client.pause_in_open = true;
+    pair->server_options.user_timeout_ms = 0; /* the client's pause is no fault here */
     pair_connect(pair, NULL);
     opened(pair);
     static const uint8_t zeros[PAIR_WRITE_MAX];
-    size_t written = 0;
     for (int i = 0; i < 64 && pair->server.drained == i; i++) {
         check_ok(stream_write(pair->server.stream, zeros, sizeof(zeros)));
-        written += sizeof(zeros);
         pair_run_for(pair, 20);
     }
     struct channel *channel = NULL;
     check_status(stream_detach(pair->server.stream, STALL_MS, &channel), STATUS_AGAIN);
     assert_null(channel);
     const int drained = pair->server.drained;
-    pair->client.check_pattern = false;
     stream_resume(pair->client.stream);
     pair_run_until(pair, pair->server.drained > drained); /* as promised: on_drain follows */
-    assert_true(written > 0);
     check_ok(stream_detach(pair->server.stream, STALL_MS, &channel));
     check_status(stream_detach(pair->server.stream, STALL_MS, &channel), STATUS_CLOSED);
     channel_close(channel);
