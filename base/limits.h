@@ -163,9 +163,9 @@ enum {
     COMMIT_PERIOD_MS_MAX = 1000,
     COMMIT_SCAN_MS = 5,                       /* a waiting scan brings the commit forward to this */
     COMMIT_ENTRY_BYTES_MAX = 8 * 1024 * 1024, /* entries applied in one transaction (dirty pages) */
-    /* Accounts that the ledger thread keeps decoded, about 290 bytes each: the busy ones of a large
-     * ledger, all of a smaller one. */
-    ACCOUNTS_CACHED_MAX = 512 * 1024,
+    /* Accounts that the ledger thread keeps in memory, about 110 bytes each: the busy ones of a
+     * large ledger, all of a smaller one. */
+    ACCOUNTS_CACHED_MAX = 1024 * 1024,
     STORE_READERS_MAX = WORKERS_MAX + 16, /* a scan on each worker, the transfer, tools */
     /* The scrub compares everything that a ledger has twice. At a start it does what it can in this
      * time; afterwards it goes round for ever, a piece at a time. */

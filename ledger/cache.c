@@ -144,6 +144,20 @@ uint64_t cache_next_dirty(const struct cache *cache, uint32_t *at, void **value)
     return 0;
 }
 
+void *cache_next(const struct cache *cache, uint32_t *at)
+{
+    while (cache->chunks != NULL && *at < cache->slots_count) {
+        const uint32_t slot = *at;
+        struct cache_chunk *chunk = cache->chunks[slot / CHUNK_SLOTS];
+        if (chunk != NULL) {
+            *at = slot + 1;
+            return value_at(cache, chunk, slot);
+        }
+        *at = (slot / CHUNK_SLOTS + 1) * CHUNK_SLOTS;
+    }
+    return NULL;
+}
+
 /* Whoever chooses names that meet here only loses the hint. */
 static uint32_t name_slot(const struct cache *cache, struct text name)
 {

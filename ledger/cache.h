@@ -1,7 +1,7 @@
 /*
- * Decoded rows by number, in front of a table of the write transaction: direct-mapped, since
- * numbers are dense. A row that changed stays here as dirty until it is written, before another one
- * takes its place or at the commit. Beside it, a hint from names to numbers.
+ * Rows by number, in front of a table of the write transaction: direct-mapped, since numbers are
+ * dense. A row that changed stays here as dirty until it is written, before another one takes its
+ * place or at the commit. Beside it, a hint from names to numbers.
  *
  * It knows no table: who uses it loads and writes the rows. Memory comes in chunks as rows come,
  * and is bounded by the number of slots.
@@ -44,6 +44,10 @@ void cache_set_dirty(struct cache *cache, uint64_t number, bool dirty);
  * order of their numbers, as long as there are no more rows than slots.
  */
 uint64_t cache_next_dirty(const struct cache *cache, uint32_t *at, void **value);
+
+/* The value of the next slot that has memory, also one without a row (zeroed then), and moves *at
+ * behind it; NULL at the end. For values that own something. */
+void *cache_next(const struct cache *cache, uint32_t *at);
 
 /* The number that was noted last for a name with this hash, which may be another's; 0: none. */
 uint64_t cache_named(const struct cache *cache, struct text name);

@@ -4,29 +4,40 @@
 
 #include <string.h>
 
-enum { ROW_DEBIT_NORMAL = 1, ROW_UNLIMITED = 2, ROW_FLAGS_ALL = 3 };
+/*
+ * Flags of an account's row. The last three say which form its numbers have: the shortest that
+ * holds them, so that one account has one row.
+ */
+enum {
+    ROW_DEBIT_NORMAL = 1,
+    ROW_UNLIMITED = 2,
+    ROW_LIMIT = 4,         /* the overdraft limit is there, else it is 0 */
+    ROW_WIDE_COUNTERS = 8, /* all four with 16 bytes, else only the posted ones with 8 */
+    ROW_WIDE_NUMBERS = 16, /* seqs, term and number of entries have 8 bytes, else 4 */
+    ROW_LEVELS = 32,       /* so many times two more levels of the history */
+    ROW_LEVELS_SHIFT = 5,
+    ROW_LEVELS_STEP = 2, /* levels come in steps, else a growing account would grow too often */
+    ROW_LEVELS_STEPS_MAX = HISTORY_LEVELS / ROW_LEVELS_STEP - 1
+};
+static_assert(HISTORY_LEVELS % ROW_LEVELS_STEP == 0, "levels are whole steps");
+static_assert(1 << ROW_LEVELS_SHIFT == ROW_LEVELS && ROW_LEVELS_STEPS_MAX < 8,
+              "the steps fit the upper three bits");
 
-/* Where the fields of an account stand. */
+/* Where the fields of an account stand; behind the time numbers, counters, the limit and the id. */
 enum {
     ACCOUNT_FLAGS = 0,
-    ACCOUNT_ID_SIZE = 1,
-    ACCOUNT_STATE = 2,
-    ACCOUNT_ZERO = 3,
-    ACCOUNT_CURRENCY = 4,
-    ACCOUNT_OVERDRAFT = 8,
-    ACCOUNT_SEQ = 24,
-    ACCOUNT_TERM = 32,
-    ACCOUNT_TIME = 40,
-    ACCOUNT_DEBITS_POSTED = 48,
-    ACCOUNT_CREDITS_POSTED = 64,
-    ACCOUNT_DEBITS_HELD = 80,
-    ACCOUNT_CREDITS_HELD = 96,
-    ACCOUNT_ENTRIES = 112,
-    ACCOUNT_HISTORY = 120
+    ACCOUNT_STATE = 1,
+    ACCOUNT_CURRENCY = 2, /* 2 bytes */
+    ACCOUNT_TIME = 4,
+    ACCOUNT_NUMBERS = 12,     /* seq, term, entries, the history's levels */
+    ACCOUNT_NUMBERS_COUNT = 3 /* before the levels */
 };
-static_assert(ACCOUNT_HISTORY + 8 * HISTORY_LEVELS == ACCOUNT_ROW_FIXED_BYTES,
-              "the fixed part is as long as its fields");
+static_assert(ACCOUNT_NUMBERS + 8 * (ACCOUNT_NUMBERS_COUNT + HISTORY_LEVELS) + 4 * 16 + 16 +
+                      ACCOUNT_ID_BYTES_MAX ==
+                  ACCOUNT_ROW_BYTES_MAX,
+              "the longest row has all fields in their widest form");
 static_assert(ACCOUNT_ROW_BYTES_MAX < 256, "accounts are rewritten for every payment");
+static_assert(CURRENCIES_MAX <= UINT16_MAX, "a currency's number takes two bytes");
 
 /* Where the fields of a currency stand. */
 enum {
@@ -90,76 +101,167 @@ static bool counters_read(const uint8_t *at, u128 counters[4])
     return true;
 }
 
-size_t account_row_size(const struct account *account)
+static size_t levels_of(uint8_t flags)
 {
-    assert(account->id_size >= 1 && account->id_size <= ACCOUNT_ID_BYTES_MAX);
-    return ACCOUNT_ROW_FIXED_BYTES + (size_t)account->id_size;
+    return ROW_LEVELS_STEP * ((size_t)(flags >> ROW_LEVELS_SHIFT) + 1);
 }
 
-void account_row_write(uint8_t *at, const struct account *account)
+static size_t number_bytes(uint8_t flags)
 {
+    return (flags & ROW_WIDE_NUMBERS) != 0 ? 8 : 4;
+}
+
+/* Bytes of a row without its id. */
+static size_t fixed_bytes(uint8_t flags)
+{
+    return ACCOUNT_NUMBERS + number_bytes(flags) * (ACCOUNT_NUMBERS_COUNT + levels_of(flags)) +
+           ((flags & ROW_WIDE_COUNTERS) != 0 ? 4 * 16 : 2 * 8) +
+           ((flags & ROW_LIMIT) != 0 ? 16 : 0);
+}
+
+static uint8_t flags_of(const struct account *account)
+{
+    const u128 posted = account->debits_posted | account->credits_posted;
+    uint64_t numbers = account->seq | account->term | account->entries_count;
+    unsigned steps = 0;
+    for (unsigned level = 0; level < HISTORY_LEVELS; level++) {
+        numbers |= account->history_seq[level];
+        if (account->history_seq[level] != 0) {
+            steps = level / ROW_LEVELS_STEP;
+        }
+    }
+    const bool wide = posted > UINT64_MAX || (account->debits_held | account->credits_held) != 0;
+    return (uint8_t)((account->debit_normal ? ROW_DEBIT_NORMAL : 0U) |
+                     (account->overdraft_kind == OVERDRAFT_UNLIMITED ? ROW_UNLIMITED : 0U) |
+                     (account->overdraft_limit != 0 ? ROW_LIMIT : 0U) |
+                     (wide ? ROW_WIDE_COUNTERS : 0U) |
+                     (numbers > UINT32_MAX ? ROW_WIDE_NUMBERS : 0U) | steps << ROW_LEVELS_SHIFT);
+}
+
+struct text account_row_id(struct text row)
+{
+    assert(row.size > 0);
+    const size_t fixed = fixed_bytes((uint8_t)row.data[ACCOUNT_FLAGS]);
+    assert(row.size > fixed);
+    return (struct text){.data = row.data + fixed, .size = row.size - fixed};
+}
+
+static uint8_t *number_put(uint8_t *at, uint8_t flags, uint64_t number)
+{
+    if ((flags & ROW_WIDE_NUMBERS) != 0) {
+        put_u64(at, number);
+    } else {
+        put_u32(at, (uint32_t)number);
+    }
+    return at + number_bytes(flags);
+}
+
+static uint64_t number_get(const uint8_t **at, uint8_t flags)
+{
+    const uint8_t *from = *at;
+    *at += number_bytes(flags);
+    return (flags & ROW_WIDE_NUMBERS) != 0 ? get_u64(from) : get_u32(from);
+}
+
+size_t account_row_write(uint8_t row[ACCOUNT_ROW_BYTES_MAX], const struct account *account)
+{
+    assert(account->id_size >= 1 && account->id_size <= ACCOUNT_ID_BYTES_MAX);
     assert(account->currency >= 1 && account->currency <= CURRENCIES_MAX);
     assert(account->overdraft_limit < AMOUNT_LIMIT);
-    at[ACCOUNT_FLAGS] =
-        (uint8_t)((account->debit_normal ? ROW_DEBIT_NORMAL : 0) |
-                  (account->overdraft_kind == OVERDRAFT_UNLIMITED ? ROW_UNLIMITED : 0));
-    at[ACCOUNT_ID_SIZE] = account->id_size;
-    at[ACCOUNT_STATE] = account->flags;
-    at[ACCOUNT_ZERO] = 0;
-    put_u32(at + ACCOUNT_CURRENCY, account->currency);
-    put_u128(at + ACCOUNT_OVERDRAFT, account->overdraft_limit);
-    put_u64(at + ACCOUNT_SEQ, account->seq);
-    put_u64(at + ACCOUNT_TERM, account->term);
-    put_u64(at + ACCOUNT_TIME, (uint64_t)account->time_ns);
-    const u128 counters[4] = {account->debits_posted, account->credits_posted, account->debits_held,
-                              account->credits_held};
-    counters_write(at + ACCOUNT_DEBITS_POSTED, counters);
-    put_u64(at + ACCOUNT_ENTRIES, account->entries_count);
-    for (size_t level = 0; level < HISTORY_LEVELS; level++) {
-        put_u64(at + ACCOUNT_HISTORY + 8 * level, account->history_seq[level]);
+    const uint8_t flags = flags_of(account);
+    row[ACCOUNT_FLAGS] = flags;
+    row[ACCOUNT_STATE] = account->flags;
+    row[ACCOUNT_CURRENCY] = (uint8_t)account->currency;
+    row[ACCOUNT_CURRENCY + 1] = (uint8_t)(account->currency >> 8);
+    put_u64(row + ACCOUNT_TIME, (uint64_t)account->time_ns);
+    uint8_t *at = number_put(row + ACCOUNT_NUMBERS, flags, account->seq);
+    at = number_put(at, flags, account->term);
+    at = number_put(at, flags, account->entries_count);
+    for (size_t level = 0; level < levels_of(flags); level++) {
+        at = number_put(at, flags, account->history_seq[level]);
     }
-    memcpy(at + ACCOUNT_ROW_FIXED_BYTES, account->id, account->id_size);
+    if ((flags & ROW_WIDE_COUNTERS) != 0) {
+        const u128 counters[4] = {account->debits_posted, account->credits_posted,
+                                  account->debits_held, account->credits_held};
+        counters_write(at, counters);
+        at += 4 * 16;
+    } else {
+        put_u64(at, (uint64_t)account->debits_posted);
+        put_u64(at + 8, (uint64_t)account->credits_posted);
+        at += 2 * 8;
+    }
+    if ((flags & ROW_LIMIT) != 0) {
+        put_u128(at, account->overdraft_limit);
+        at += 16;
+    }
+    memcpy(at, account->id, account->id_size);
+    return (size_t)(at - row) + account->id_size;
+}
+
+/* The counters behind the numbers, and the limit. */
+static void amounts_decode(const uint8_t *at, uint8_t flags, struct account *account)
+{
+    if ((flags & ROW_WIDE_COUNTERS) != 0) {
+        account->debits_posted = get_u128(at);
+        account->credits_posted = get_u128(at + 16);
+        account->debits_held = get_u128(at + 32);
+        account->credits_held = get_u128(at + 48);
+        at += 4 * 16;
+    } else {
+        account->debits_posted = get_u64(at);
+        account->credits_posted = get_u64(at + 8);
+        account->debits_held = 0;
+        account->credits_held = 0;
+        at += 2 * 8;
+    }
+    account->overdraft_limit = (flags & ROW_LIMIT) != 0 ? get_u128(at) : 0;
+}
+
+void account_row_decode(struct text row, uint64_t number, struct account *account)
+{
+    const uint8_t *begin = (const uint8_t *)row.data;
+    const uint8_t flags = begin[ACCOUNT_FLAGS];
+    const struct text id = account_row_id(row);
+    assert(id.size >= 1 && id.size <= ACCOUNT_ID_BYTES_MAX);
+    account->number = number;
+    memcpy(account->id, id.data, id.size);
+    account->id[id.size] = '\0';
+    account->id_size = (uint8_t)id.size;
+    account->debit_normal = (flags & ROW_DEBIT_NORMAL) != 0;
+    account->overdraft_kind = (flags & ROW_UNLIMITED) != 0 ? OVERDRAFT_UNLIMITED : OVERDRAFT_LIMIT;
+    account->flags = begin[ACCOUNT_STATE];
+    account->currency = (uint32_t)begin[ACCOUNT_CURRENCY] | (uint32_t)begin[ACCOUNT_CURRENCY + 1]
+                                                                << 8;
+    account->time_ns = (int64_t)get_u64(begin + ACCOUNT_TIME);
+    const uint8_t *at = begin + ACCOUNT_NUMBERS;
+    account->seq = number_get(&at, flags);
+    account->term = number_get(&at, flags);
+    account->entries_count = number_get(&at, flags);
+    const size_t levels = levels_of(flags);
+    for (size_t level = 0; level < HISTORY_LEVELS; level++) {
+        account->history_seq[level] = level < levels ? number_get(&at, flags) : 0;
+    }
+    amounts_decode(at, flags, account);
 }
 
 enum status account_row_read(struct text row, uint64_t number, struct account *account)
 {
     assert(account != NULL && number > 0);
-    const uint8_t *at = (const uint8_t *)row.data;
-    if (row.size < ACCOUNT_ROW_FIXED_BYTES || row.size > ACCOUNT_ROW_BYTES_MAX ||
-        row.size != ACCOUNT_ROW_FIXED_BYTES + (size_t)at[ACCOUNT_ID_SIZE] ||
-        at[ACCOUNT_FLAGS] > ROW_FLAGS_ALL || at[ACCOUNT_ZERO] != 0) {
+    const uint8_t flags = row.size > 0 ? (uint8_t)row.data[ACCOUNT_FLAGS] : UINT8_MAX;
+    if (flags >> ROW_LEVELS_SHIFT > ROW_LEVELS_STEPS_MAX || row.size <= fixed_bytes(flags) ||
+        row.size > fixed_bytes(flags) + ACCOUNT_ID_BYTES_MAX ||
+        !account_id_valid(account_row_id(row))) {
         return STATUS_CORRUPT;
     }
-    const struct text id = {.data = row.data + ACCOUNT_ROW_FIXED_BYTES,
-                            .size = at[ACCOUNT_ID_SIZE]};
-    u128 counters[4];
-    const u128 overdraft_limit = get_u128(at + ACCOUNT_OVERDRAFT);
-    const uint32_t currency = get_u32(at + ACCOUNT_CURRENCY);
-    if (!account_id_valid(id) || !counters_read(at + ACCOUNT_DEBITS_POSTED, counters) ||
-        overdraft_limit >= AMOUNT_LIMIT || currency < 1 || currency > CURRENCIES_MAX) {
+    struct account read;
+    account_row_decode(row, number, &read);
+    if (read.debits_posted >= AMOUNT_LIMIT || read.credits_posted >= AMOUNT_LIMIT ||
+        read.debits_held >= AMOUNT_LIMIT || read.credits_held >= AMOUNT_LIMIT ||
+        read.overdraft_limit >= AMOUNT_LIMIT || read.currency < 1 ||
+        read.currency > CURRENCIES_MAX || flags_of(&read) != flags) {
         return STATUS_CORRUPT;
     }
-    account->number = number;
-    memcpy(account->id, id.data, id.size);
-    account->id[id.size] = '\0';
-    account->id_size = (uint8_t)id.size;
-    account->debit_normal = (at[ACCOUNT_FLAGS] & ROW_DEBIT_NORMAL) != 0;
-    account->overdraft_kind =
-        (at[ACCOUNT_FLAGS] & ROW_UNLIMITED) != 0 ? OVERDRAFT_UNLIMITED : OVERDRAFT_LIMIT;
-    account->flags = at[ACCOUNT_STATE];
-    account->currency = currency;
-    account->overdraft_limit = overdraft_limit;
-    account->seq = get_u64(at + ACCOUNT_SEQ);
-    account->term = get_u64(at + ACCOUNT_TERM);
-    account->time_ns = (int64_t)get_u64(at + ACCOUNT_TIME);
-    account->debits_posted = counters[0];
-    account->credits_posted = counters[1];
-    account->debits_held = counters[2];
-    account->credits_held = counters[3];
-    account->entries_count = get_u64(at + ACCOUNT_ENTRIES);
-    for (size_t level = 0; level < HISTORY_LEVELS; level++) {
-        account->history_seq[level] = get_u64(at + ACCOUNT_HISTORY + 8 * level);
-    }
+    *account = read;
     return STATUS_OK;
 }
 

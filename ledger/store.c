@@ -16,7 +16,7 @@
 static_assert(sizeof(size_t) == 8, "numbers are MDB_INTEGERKEY keys of 8 bytes");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "keys are little-endian on disk");
 
-enum { STORE_FORMAT_VERSION = 2, STORE_FILE_MODE = 0600 };
+enum { STORE_FORMAT_VERSION = 3, STORE_FILE_MODE = 0600 };
 
 static const char store_format_key[] = "format";
 static const char store_position_key[] = "position";

@@ -88,9 +88,10 @@ enum status MUST_CHECK store_get_number(struct store_txn *txn, enum table table,
 enum status MUST_CHECK store_put_number(struct store_txn *txn, enum table table, MDB_val key,
                                         uint64_t number, unsigned flags);
 
-/* As LMDB has them, which for the write transaction may be older than the cache. */
+/* As LMDB has them, which for the write transaction may be older than the cache; also the row that
+ * the account was read from. */
 enum status MUST_CHECK store_account_stored(struct store_txn *txn, uint64_t number,
-                                            struct account *account);
+                                            struct account *account, struct text *row);
 enum status MUST_CHECK store_currency_stored(struct store_txn *txn, uint32_t number,
                                              struct currency *currency);
 

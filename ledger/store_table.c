@@ -63,14 +63,14 @@ enum status store_reference_seq(struct store_txn *txn, struct text reference, ui
     return store_get_number(txn, TABLE_REFERENCES, store_text_value(reference), seq);
 }
 
-enum status store_account_stored(struct store_txn *txn, uint64_t number, struct account *account)
+enum status store_account_stored(struct store_txn *txn, uint64_t number, struct account *account,
+                                 struct text *row)
 {
     if (number == 0) {
         return STATUS_NOT_FOUND;
     }
-    struct text row = {0};
-    const enum status status = store_get(txn, TABLE_ACCOUNTS, store_number_key(&number), &row);
-    return status == STATUS_OK ? account_row_read(row, number, account) : status;
+    const enum status status = store_get(txn, TABLE_ACCOUNTS, store_number_key(&number), row);
+    return status == STATUS_OK ? account_row_read(*row, number, account) : status;
 }
 
 enum status store_currency_stored(struct store_txn *txn, uint32_t number, struct currency *currency)
@@ -96,7 +96,7 @@ enum status store_account_id(struct store_txn *txn, uint64_t number, struct text
     struct account account;
     status = account_row_read(row, number, &account);
     if (status == STATUS_OK) {
-        *id = (struct text){.data = row.data + ACCOUNT_ROW_FIXED_BYTES, .size = account.id_size};
+        *id = account_row_id(row);
         *currency = account.currency;
     }
     return status;

@@ -108,6 +108,24 @@ static void test_dirty_rows_come_in_the_order_of_their_numbers(void **state)
     assert_int_equal(cache.dirty_count, 0);
 }
 
+static void test_every_place_with_memory_is_walked_through(void **state)
+{
+    (void)state;
+    uint32_t at = 0;
+    assert_null(cache_next(&cache, &at));
+    put(3, false);
+    put(SLOTS, true);
+    uint32_t count = 0;
+    uint32_t found = 0;
+    for (const void *value = cache_next(&cache, &at); value != NULL;
+         value = cache_next(&cache, &at)) {
+        count++;
+        found += value == cache_find(&cache, 3) || value == cache_find(&cache, SLOTS) ? 1 : 0;
+    }
+    assert_true(count >= 2 && count <= SLOTS);
+    assert_int_equal(found, 2);
+}
+
 static void test_clear_forgets_dirty_rows_and_names(void **state)
 {
     (void)state;
@@ -133,6 +151,7 @@ int main(void)
         TEST(test_a_clean_row_gives_way),
         TEST(test_a_dirty_row_is_in_the_way_of_others_only),
         TEST(test_dirty_rows_come_in_the_order_of_their_numbers),
+        TEST(test_every_place_with_memory_is_walked_through),
         TEST(test_clear_forgets_dirty_rows_and_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

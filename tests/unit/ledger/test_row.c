@@ -25,13 +25,97 @@ static void accounts_come_back_the_same(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(accounts); i++) {
         uint8_t row[ACCOUNT_ROW_BYTES_MAX];
         struct account found = {0};
-        const size_t size = account_row_size(&accounts[i]);
-        assert_int_equal(size, ACCOUNT_ROW_FIXED_BYTES + accounts[i].id_size);
-        account_row_write(row, &accounts[i]);
+        const size_t size = account_row_write(row, &accounts[i]);
         check_ok(account_row_read(text_at(row, size), accounts[i].number, &found));
         store_rig_check_account(&found, &accounts[i]);
         assert_int_equal(found.flags, accounts[i].flags);
     }
+}
+
+/* An account in its shortest form: 53 bytes, "alice" being 5 of them. */
+static struct account plain_account(void)
+{
+    struct account account = store_rig_account(1, "alice");
+    account.overdraft_limit = 0;
+    account.debits_posted = UINT64_MAX;
+    account.credits_posted = 0;
+    account.debits_held = 0;
+    account.credits_held = 0;
+    account.seq = UINT32_MAX;
+    memset(account.history_seq, 0, sizeof(account.history_seq));
+    return account;
+}
+
+/* Writes the account, finds `size` bytes, and the account in them again. */
+static void check_size(const struct account *account, size_t wanted)
+{
+    uint8_t row[ACCOUNT_ROW_BYTES_MAX];
+    struct account found = {0};
+    assert_int_equal(account_row_write(row, account), wanted);
+    check_ok(account_row_read(text_at(row, wanted), account->number, &found));
+    store_rig_check_account(&found, account);
+    found = (struct account){0};
+    account_row_decode(text_at(row, wanted), account->number, &found);
+    store_rig_check_account(&found, account);
+    const struct text id = account_row_id(text_at(row, wanted));
+    assert_true(text_equal(id, (struct text){.data = account->id, .size = account->id_size}));
+}
+
+static void accounts_take_what_their_numbers_need(void **state)
+{
+    (void)state;
+    enum { PLAIN_BYTES = 12 + 5 * 4 + 2 * 8 + 5 };
+    struct account account = plain_account();
+    check_size(&account, PLAIN_BYTES);
+    account.history_seq[1] = 7;
+    check_size(&account, PLAIN_BYTES);
+    account.history_seq[2] = 6;
+    check_size(&account, PLAIN_BYTES + 2 * 4);
+    account.history_seq[4] = 5;
+    check_size(&account, PLAIN_BYTES + 4 * 4);
+    account.overdraft_limit = AMOUNT_LIMIT - 1;
+    check_size(&account, PLAIN_BYTES + 4 * 4 + 16);
+    for (int i = 0; i < 4; i++) {
+        account = plain_account();
+        u128 *const counters[] = {&account.debits_posted, &account.credits_posted,
+                                  &account.debits_held, &account.credits_held};
+        *counters[i] = i < 2 ? (u128)UINT64_MAX + 1 : 1;
+        check_size(&account, PLAIN_BYTES + 3 * 16);
+    }
+    for (int i = 0; i < 4; i++) {
+        account = plain_account();
+        uint64_t *const numbers[] = {&account.seq, &account.term, &account.entries_count,
+                                     &account.history_seq[0]};
+        *numbers[i] = (uint64_t)UINT32_MAX + 1;
+        check_size(&account, PLAIN_BYTES + 5 * 4);
+    }
+}
+
+static void longer_forms_than_needed_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t at;
+        size_t size;
+    } zeroed[] = {
+        {48, 64},  /* counters: 8 bytes are enough */
+        {112, 16}, /* the limit need not be there */
+        {40, 8},   /* nor the last levels */
+    };
+    const struct account alice = store_rig_account(1, "alice");
+    uint8_t row[ACCOUNT_ROW_BYTES_MAX];
+    struct account found;
+    for (size_t i = 0; i < ARRAY_COUNT(zeroed); i++) {
+        const size_t size = account_row_write(row, &alice);
+        memset(row + zeroed[i].at, 0, zeroed[i].size);
+        check_status(account_row_read(text_at(row, size), 1, &found), STATUS_CORRUPT);
+    }
+    struct account late = plain_account();
+    late.seq = (uint64_t)1 << 32;
+    const size_t size = account_row_write(row, &late);
+    check_ok(account_row_read(text_at(row, size), 1, &found));
+    row[16] = 0; /* the seq is 0 then: 4 bytes are enough for all numbers */
+    check_status(account_row_read(text_at(row, size), 1, &found), STATUS_CORRUPT);
 }
 
 static void damaged_accounts_are_refused(void **state)
@@ -41,32 +125,45 @@ static void damaged_accounts_are_refused(void **state)
         size_t at;
         uint8_t value;
     } cases[] = {
-        {0, 4},      /* a flag that does not exist */
-        {1, 4},      /* another size of the id */
-        {3, 1},      /* the zero byte */
-        {4, 0},      /* no currency */
-        {6, 1},      /* a currency beyond the last one */
-        {23, 0x40},  /* an overdraft of 2^126 */
+        {0, 0xcc},   /* more levels than there are */
+        {0, 0x6c},   /* as many as would be one step more */
+        {0, 0x5c},   /* wide numbers: too short for them */
+        {0, 0x48},   /* no limit: it would belong to the id */
+        {2, 0},      /* no currency */
+        {3, 0x11},   /* a currency beyond the last one */
         {63, 0x40},  /* debits posted of 2^126 */
+        {79, 0x40},  /* credits posted */
+        {95, 0x40},  /* debits held */
         {111, 0x80}, /* credits held of 2^127 */
-        {168, ' '},  /* an id that is none */
+        {127, 0x40}, /* an overdraft of 2^126 */
+        {128, ' '},  /* an id that is none */
     };
     const struct account alice = store_rig_account(1, "alice");
-    const size_t size = account_row_size(&alice);
     uint8_t row[ACCOUNT_ROW_BYTES_MAX + 1] = {0};
-    struct account found;
+    struct account found = {.number = 99};
+    size_t size = 0;
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        account_row_write(row, &alice);
+        size = account_row_write(row, &alice);
+        assert_true(size == 128 + 5 && row[0] == 0x4c);
         row[cases[i].at] = cases[i].value;
         if (account_row_read(text_at(row, size), 1, &found) != STATUS_CORRUPT) {
             fail_msg("byte %zu", cases[i].at);
         }
     }
-    account_row_write(row, &alice);
-    check_status(account_row_read(text_at(row, size - 1), 1, &found), STATUS_CORRUPT);
+    assert_int_equal(found.number, 99);
+    size = account_row_write(row, &alice);
+    check_status(account_row_read(text_at(row, 128), 1, &found), STATUS_CORRUPT); /* no id */
     check_status(account_row_read(text_at(row, size + 1), 1, &found), STATUS_CORRUPT);
     check_status(account_row_read(text_at(row, 0), 1, &found), STATUS_CORRUPT);
     check_ok(account_row_read(text_at(row, size), 1, &found));
+    memset(row, 'a', sizeof(row));
+    row[0] = 0;
+    row[2] = 1;
+    row[3] = 0;
+    const size_t fixed = 12 + 5 * 4 + 2 * 8;
+    check_ok(account_row_read(text_at(row, fixed + ACCOUNT_ID_BYTES_MAX), 1, &found));
+    check_status(account_row_read(text_at(row, fixed + ACCOUNT_ID_BYTES_MAX + 1), 1, &found),
+                 STATUS_CORRUPT); /* too long an id */
 }
 
 static void currencies_come_back_the_same(void **state)
@@ -172,6 +269,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accounts_come_back_the_same),
+        cmocka_unit_test(accounts_take_what_their_numbers_need),
+        cmocka_unit_test(longer_forms_than_needed_are_refused),
         cmocka_unit_test(damaged_accounts_are_refused),
         cmocka_unit_test(currencies_come_back_the_same),
         cmocka_unit_test(damaged_currencies_are_refused),

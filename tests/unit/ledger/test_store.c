@@ -191,12 +191,12 @@ static void damaged_files_are_refused(void **state)
 }
 
 /* What is done to the row of the key "format": {node head}, "format", version, CRC. */
-enum version_change { VERSION_RAISED, VERSION_FLIPPED, VERSION_BARE };
+enum version_change { VERSION_RAISED, VERSION_LOWERED, VERSION_FLIPPED, VERSION_BARE };
 
 static void version_change(const char *path, enum version_change change)
 {
     static uint8_t bytes[256 * 1024];
-    static const uint8_t wanted[] = {'f', 'o', 'r', 'm', 'a', 't', 2, 0, 0, 0};
+    static const uint8_t wanted[] = {'f', 'o', 'r', 'm', 'a', 't', 3, 0, 0, 0};
     FILE *file = fopen(path, "r+b");
     assert_non_null(file);
     const size_t size = fread(bytes, 1, sizeof(bytes), file);
@@ -211,8 +211,8 @@ static void version_change(const char *path, enum version_change change)
             bytes[i - 8] = 4; /* the size of the value, as format 1 had it */
             continue;
         }
-        bytes[i + 6]++;
-        if (change == VERSION_RAISED) {
+        bytes[i + 6] = change == VERSION_LOWERED ? 2 : bytes[i + 6] + 1;
+        if (change != VERSION_FLIPPED) {
             static const uint8_t head[] = {TABLE_META, 6};
             put_u32(bytes + i + 10, crc32c(crc32c(0, head, 2), bytes + i, sizeof(wanted)));
         }
@@ -241,6 +241,11 @@ static void check_version_change(struct store_rig *rig, enum version_change chan
 static void another_format_version_is_refused(void **state)
 {
     check_version_change(*state, VERSION_RAISED, STATUS_FOREIGN, "version");
+}
+
+static void the_format_of_long_accounts_is_refused(void **state)
+{
+    check_version_change(*state, VERSION_LOWERED, STATUS_FOREIGN, "version");
 }
 
 static void the_format_without_checksums_is_refused(void **state)
@@ -339,6 +344,7 @@ int main(void)
         STORE_TEST(a_full_map_is_reported_and_undone),
         STORE_TEST(damaged_files_are_refused),
         STORE_TEST(another_format_version_is_refused),
+        STORE_TEST(the_format_of_long_accounts_is_refused),
         STORE_TEST(the_format_without_checksums_is_refused),
         STORE_TEST(a_damaged_version_is_not_another_one),
         cmocka_unit_test(a_read_only_store_is_not_created),

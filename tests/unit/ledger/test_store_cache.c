@@ -3,6 +3,9 @@
 
 #include "tests/support/store_rig.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static struct store_txn *write_begin(struct store_rig *rig)
 {
     struct store_txn *txn = NULL;
@@ -103,6 +106,48 @@ static void two_accounts_in_one_place_both_keep_their_changes(void **state)
     assert_int_equal(number, far);
 }
 
+/* Rows that get longer move in LMDB's pages, and split them. */
+static void accounts_that_need_longer_rows_keep_their_values(void **state)
+{
+    enum { ACCOUNTS = 600 };
+    struct store_rig *rig = *state;
+    struct store_txn *txn = write_begin(rig);
+    char id[16];
+    for (uint64_t number = 1; number <= ACCOUNTS; number++) {
+        assert_true(snprintf(id, sizeof(id), "account-%03u", (unsigned)number) > 0);
+        struct account account = store_rig_account(number, id);
+        account.overdraft_limit = 0;
+        account.debits_posted = 0;
+        account.credits_posted = number;
+        account.debits_held = 0;
+        account.credits_held = 0;
+        memset(account.history_seq, 0, sizeof(account.history_seq));
+        check_ok(store_account_put(txn, &account, true));
+    }
+    commit(rig);
+    for (uint64_t number = 1; number <= ACCOUNTS; number++) {
+        struct account account;
+        txn = write_begin(rig);
+        check_ok(store_account(txn, number, &account));
+        account.debits_held = number % 3;
+        account.history_seq[4] = number % 2;
+        account.credits_posted += (u128)(number % 5) << 64;
+        check_ok(store_account_put(txn, &account, false));
+        check_ok(store_account(txn, number, &account));
+        assert_true(account.debits_held == number % 3);
+    }
+    commit(rig);
+    store_close(rig->store);
+    rig->store = store_rig_open(rig->dir, STORE_RIG_MAP_BYTES, false);
+    for (uint64_t number = 1; number <= ACCOUNTS; number++) {
+        struct account account;
+        check_ok(store_account(write_begin(rig), number, &account));
+        assert_true(account.credits_posted == number + ((u128)(number % 5) << 64));
+        assert_true(account.debits_held == number % 3 && account.debits_posted == 0);
+        assert_true(account.history_seq[4] == number % 2 && account.history_seq[5] == 0);
+    }
+}
+
 static void currencies_are_written_with_the_commit(void **state)
 {
     struct store_rig *rig = *state;
@@ -138,6 +183,7 @@ int main(void)
         TEST(a_change_is_seen_at_once_and_committed_later),
         TEST(an_abort_forgets_what_was_changed),
         TEST(two_accounts_in_one_place_both_keep_their_changes),
+        TEST(accounts_that_need_longer_rows_keep_their_values),
         TEST(currencies_are_written_with_the_commit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
