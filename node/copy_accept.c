@@ -59,6 +59,20 @@ static void remove_file(const char *dir, const char *name)
     (void)unlink(path);
 }
 
+static void remove_ledger(const char *dir)
+{
+    remove_file(dir, "data.mdb");
+    remove_file(dir, "lock.mdb");
+    (void)rmdir(dir);
+}
+
+void copy_left_remove(struct node *node)
+{
+    char dir[PATH_BYTES_MAX + 16];
+    (void)snprintf(dir, sizeof(dir), "%s/" COPY_DIR, datadir_path(node->dir));
+    remove_ledger(dir);
+}
+
 void copy_exchange(struct node *node, const char *dir, uint64_t index)
 {
     remove_file(dir, "lock.mdb");
@@ -71,8 +85,6 @@ void copy_exchange(struct node *node, const char *dir, uint64_t index)
     if (datadir_needs_state_clear(node->dir) != STATUS_OK) {
         fail_stop(EXIT_DISK, PART, "the note needs-state can not be removed");
     }
-    remove_file(dir, "data.mdb");
-    remove_file(dir, "lock.mdb");
-    (void)rmdir(dir);
+    remove_ledger(dir);
     metric_add(&node->metrics, METRIC_SNAPSHOTS_INSTALLED, 1);
 }

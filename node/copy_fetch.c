@@ -277,7 +277,7 @@ enum status copy_fetch(struct node *node, const struct consensus_options *option
                           .options = options,
                           .wanted_index = manifest->index,
                           .wanted_term = manifest->term};
-    (void)snprintf(fetch.dir, sizeof(fetch.dir), "%s/ledger.new", datadir_path(node->dir));
+    (void)snprintf(fetch.dir, sizeof(fetch.dir), "%s/" COPY_DIR, datadir_path(node->dir));
     (void)snprintf(fetch.file, sizeof(fetch.file), "%s/data.mdb", fetch.dir);
     log_info(PART, "this node needs the state at raft index %llu or later",
              (unsigned long long)manifest->index);

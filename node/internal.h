@@ -231,6 +231,11 @@ void copy_close(struct node *node);
 void copy_end(struct node *node);
 
 /* ---- copy_accept.c */
+/* Where a copy grows, in the data directory. */
+#define COPY_DIR "ledger.new"
+/* At a start that needs no copy: takes away the old ledger that an exchange left which a crash cut
+ * short. */
+void copy_left_remove(struct node *node);
 /*
  * A fetched copy in the directory `dir` (data.mdb alone): is it whole, and at or past wanted_index?
  * Gives the raft index at which it was taken.

@@ -304,6 +304,7 @@ static enum exit_status state_fetch(struct node *node, const struct consensus_op
     }
     enum status status = datadir_needs_state_read(node->dir, &manifest);
     if (status == STATUS_NOT_FOUND) {
+        copy_left_remove(node);
         return EXIT_DONE;
     }
     if (status != STATUS_OK) {

@@ -127,6 +127,19 @@ static void the_copy_takes_the_ledgers_place_and_the_note_goes(void **state)
     assert_true(digest_equal(&ours.digest, &copied.digest));
 }
 
+/* The process ended between the exchange and the removal. */
+static void an_old_ledger_that_was_left_goes_at_the_next_start(void **state)
+{
+    struct node_rig *rig = *state;
+    char left[FILE_BYTES];
+    path_of(datadir_path(rig->node.dir), COPY_DIR, left);
+    copy_left_remove(&rig->node); /* nothing is there */
+    assert_int_equal(rename(copy, left), 0);
+    copy_left_remove(&rig->node);
+    assert_int_equal(access(left, F_OK), -1);
+    assert_int_equal(access(datadir_ledger_path(rig->node.dir), F_OK), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, node_rig_tear_down)
 
 int main(void)
@@ -136,6 +149,7 @@ int main(void)
         TEST(a_copy_from_before_is_refused),
         TEST(a_file_that_is_no_ledger_is_refused),
         TEST(a_copy_without_its_records_is_refused),
+        TEST(an_old_ledger_that_was_left_goes_at_the_next_start),
         TEST(the_copy_takes_the_ledgers_place_and_the_note_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
