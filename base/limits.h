@@ -154,6 +154,20 @@ enum {
     BENCH_CONNECTIONS_MAX = 4096,
     BENCH_ACCOUNTS_MAX = 10000000,
     BENCH_SECONDS_MAX = 86400,
+    BENCH_RATE_MAX = 10000000,    /* arrivals a second: 100 ns apart */
+    BENCH_BACKLOG = 65536,        /* arrivals that wait for a place; as many as a node takes */
+    BENCH_BACKLOG_MAX = 16777216, /* eight bytes each */
+    BENCH_THREADS_MAX = 64,
+    BENCH_MIX_MAX = 1000,       /* both parts of --mix */
+    BENCH_EXPONENT_MILLI = 990, /* of Zipf's law; what most comparisons take */
+    BENCH_EXPONENT_MILLI_MAX = 5000,
+    BENCH_CODES_MAX = 32,       /* different codes that are told apart in a result */
+    BENCH_VERIFY_IDS = 200000,  /* ids asked for at the end, unless --verify says how many */
+    BENCH_IDS_MAX = 1 << 30,    /* payments whose ids are remembered: 200 MiB */
+    BENCH_OPEN_IN_FLIGHT = 256, /* of each connection that opens accounts or asks for ids */
+    BENCH_WAKE_GAP_US = 100,    /* arrivals are sent together within this, to wake less often */
+    BENCH_FLUSH_COUNT = 200,    /* flushes that are measured, */
+    BENCH_FLUSH_BYTES = 4096,   /* of so many bytes */
 
     /* --- storage ----------------------------------------------------------------------------- */
     COMMIT_PERIOD_MS = 250, /* LMDB commits at least so often under load */

@@ -51,6 +51,9 @@
            "State copies installed from a peer")                                                   \
     METRIC(COPIES_SERVED, "payledger_copies_served_total", COUNTER, "State copies sent to a peer") \
     METRIC(FLUSHES, "payledger_flushes_total", COUNTER, "LMDB commits")                            \
+    METRIC(LOG_APPENDS, "payledger_log_appends_total", COUNTER,                                    \
+           "Appends to raft's log; several may share one flush")                                   \
+    METRIC(LOG_BYTES, "payledger_log_bytes_total", COUNTER, "Bytes of entries appended to it")     \
     METRIC(IO_ERRORS, "payledger_io_errors_total", COUNTER, "Disk errors")                         \
     METRIC(SCRUB_PASSES, "payledger_scrub_passes_total", COUNTER,                                  \
            "Times the whole ledger was checked and found whole")                                   \

@@ -33,6 +33,18 @@ void histogram_add(struct histogram *histogram, uint64_t value)
     }
 }
 
+void histogram_merge(struct histogram *histogram, const struct histogram *other)
+{
+    assert(histogram != other);
+    for (uint32_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
+        histogram->buckets[bucket] += other->buckets[bucket];
+    }
+    histogram->count += other->count;
+    if (other->value_max > histogram->value_max) {
+        histogram->value_max = other->value_max;
+    }
+}
+
 uint64_t histogram_percentile(const struct histogram *histogram, uint32_t permille)
 {
     assert(permille <= 1000);

@@ -18,6 +18,9 @@ struct histogram {
 /* Values of 2^43 and more share the last bucket. */
 void histogram_add(struct histogram *histogram, uint64_t value);
 
+/* Adds all values of another one. */
+void histogram_merge(struct histogram *histogram, const struct histogram *other);
+
 /* The value that `permille` of 1000 values do not exceed; 0 where there are none. */
 uint64_t histogram_percentile(const struct histogram *histogram, uint32_t permille);
 

@@ -11,6 +11,7 @@
 /* A request in flight; its number on the wire is its slot's. */
 struct slot {
     uint64_t started_ns;
+    uint64_t number; /* of the caller */
     bool busy;
 };
 
@@ -110,17 +111,18 @@ static bool slot_send(struct line *line, uint32_t index)
 {
     struct load *load = line->load;
     const char *method = NULL;
+    uint64_t number = 0;
     assert(!line->slots[index].busy);
     buffer_clear(&load->params);
     buffer_clear(&load->request);
-    if (!load->options->write(load->options->data, &load->params, &method)) {
+    if (!load->options->write(load->options->data, &load->params, &method, &number)) {
         load_end(load);
         return false;
     }
     const struct text params = {(const char *)load->params.data, load->params.size};
     message_write_request(&load->request, index, text_of(method), params);
     assert(!load->params.failed && !load->request.failed);
-    line->slots[index] = (struct slot){.started_ns = now_ns(), .busy = true};
+    line->slots[index] = (struct slot){.started_ns = now_ns(), .number = number, .busy = true};
     line->busy += 1;
     load->busy += 1;
     const struct text request = {(const char *)load->request.data, load->request.size};
@@ -199,7 +201,7 @@ static void on_message(struct connection *connection, void *data, struct text me
     line->slots[index].busy = false;
     line->busy -= 1;
     load->busy -= 1;
-    load->options->reply(load->options->data, &reply, latency_us);
+    load->options->reply(load->options->data, line->slots[index].number, &reply, latency_us);
     if (reply.result == NULL && reply.retryable) {
         line_rest(line, reply.retry_after_ms);
     } else if (!load->ending) {

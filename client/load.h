@@ -12,10 +12,11 @@ struct load_options {
     uint32_t connections;
     uint32_t in_flight;   /* requests of one connection */
     uint64_t duration_ms; /* then no new request is made; 0: until `write` says no */
-    /* Appends the params of the next request and names its method; false: no more. */
-    bool (*write)(void *data, struct buffer *params, const char **method);
+    /* Appends the params of the next request, names its method, and gives it a number of its own,
+     * by which `reply` tells it; false: no more. */
+    bool (*write)(void *data, struct buffer *params, const char **method, uint64_t *number);
     /* A reply; latency from the sending of its request. */
-    void (*reply)(void *data, const struct reply *reply, uint64_t latency_us);
+    void (*reply)(void *data, uint64_t number, const struct reply *reply, uint64_t latency_us);
     /* A request whose connection broke, or that was not answered in time. */
     void (*lost)(void *data);
     void *data;

@@ -1,357 +1,251 @@
 /*
- * bench: opens accounts of the currency BENCH, lets them pay each other for a while, and compares
- * what was acknowledged with what the totals moved.
+ * bench: opens accounts of the currency BENCH, sends payments and reads between them for a while,
+ * and says how fast that was and whether the ledger holds what was acknowledged.
  */
 #include "base/check.h"
 #include "base/clock.h"
-#include "client/amount.h"
-#include "client/histogram.h"
-#include "client/identifier.h"
-#include "client/load.h"
+#include "client/bench_accounts.h"
+#include "client/bench_checks.h"
+#include "client/bench_machine.h"
+#include "client/bench_nodes.h"
+#include "client/bench_report.h"
 #include "client/verbs.h"
 
+#include <errno.h>
 #include <string.h>
+#include <time.h>
 
-enum { BENCH_SCALE = 2, BENCH_AMOUNT_MINOR = 100 };
+enum { WATCH_MS = 100, DRAIN_ROWS = CLIENT_ATTEMPT_MS / 1000 + 5 };
 
 struct bench {
-    uint32_t connections, in_flight, payments, accounts;
-    uint64_t duration_ms;
-    uint64_t opened; /* accounts asked for so far */
-    uint64_t random;
-    /* results, in payments */
-    uint64_t posted, refused, unknown, overloaded;
-    char refusal_text[64]; /* code of the first refusal */
-    struct histogram latency_us;
+    struct console *console;
+    struct bench_options options;
+    struct bench_plan plan;
+    struct bench_load load;
+    struct bench_totals before;
+    struct bench_reading begin[CLIENT_NODES_MAX];
+    struct bench_reading end[CLIENT_NODES_MAX];
+    struct bench_result result;
+    FILE *series_file;
 };
 
-static uint64_t bench_random(struct bench *bench)
-{
-    bench->random ^= bench->random >> 12;
-    bench->random ^= bench->random << 25;
-    bench->random ^= bench->random >> 27;
-    return bench->random * 0x2545F4914F6CDD1DULL;
-}
+/* ---- before ------------------------------------------------------------------------------- */
 
-static enum client_exit bench_read(struct console *console, struct bench *bench)
+static enum client_exit bench_prepare(struct bench *bench)
 {
-    const struct {
-        const char *name;
-        uint64_t fallback, max;
-    } rows[] = {{"--connections", 8, BENCH_CONNECTIONS_MAX},
-                {"--in-flight", 16, SESSION_REQUESTS_MAX},
-                {"--payments", 1, BATCH_ITEMS_MAX},
-                {"--accounts", 1000, BENCH_ACCOUNTS_MAX},
-                {"--seconds", 10, BENCH_SECONDS_MAX}};
-    uint64_t values[ARRAY_COUNT(rows)];
-    char error[ARGS_ERROR_BYTES];
-    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        if (args_number(&console->args, rows[i].name, rows[i].fallback, 1, rows[i].max, &values[i],
-                        error) != STATUS_OK) {
-            return console_usage(console, "%s", error);
+    struct console *console = bench->console;
+    char error[512];
+    const char *path = bench->options.series;
+    if (path != NULL) {
+        bench->series_file = fopen(path, "we");
+        if (bench->series_file == NULL) {
+            return console_fail(console, "%.200s: %s", path, strerror(errno));
         }
     }
-    bench->connections = (uint32_t)values[0];
-    bench->in_flight = (uint32_t)values[1];
-    bench->payments = (uint32_t)values[2];
-    bench->accounts = (uint32_t)values[3];
-    bench->duration_ms = values[4] * 1000;
-    if (bench->accounts < 2) {
-        return console_usage(console, "--accounts must be at least 2");
-    }
-    random_bytes(&bench->random, sizeof(bench->random));
-    bench->random |= 1;
-    return CLIENT_DONE;
-}
-
-/* ---- accounts ----------------------------------------------------------------------------- */
-
-static bool open_write(void *data, struct buffer *params, const char **method)
-{
-    struct bench *bench = data;
-    if (bench->opened == bench->accounts) {
-        return false;
-    }
-    *method = "account.open";
-    write_format(params,
-                 "{\"id\":\"bench-%07llu\",\"currency\":\"BENCH\",\"overdraft\":\"unlimited\"}",
-                 (unsigned long long)bench->opened);
-    bench->opened += 1;
-    return true;
-}
-
-static void refusal_note(struct bench *bench, struct text code)
-{
-    if (bench->refusal_text[0] == '\0') {
-        (void)snprintf(bench->refusal_text, sizeof(bench->refusal_text), "%.*s", (int)code.size,
-                       code.data);
-    }
-}
-
-static void open_reply(void *data, const struct reply *reply, uint64_t latency_us)
-{
-    struct bench *bench = data;
-    (void)latency_us;
-    if (reply->result == NULL) {
-        bench->refused += 1;
-        refusal_note(bench, reply->code);
-    }
-}
-
-static void open_lost(void *data)
-{
-    struct bench *bench = data;
-    bench->unknown += 1;
-}
-
-static enum client_exit accounts_open(struct console *console, struct bench *bench)
-{
-    char error[256];
-    const struct load_options load = {.client = &console->options,
-                                      .connections = bench->connections,
-                                      .in_flight = bench->in_flight,
-                                      .write = open_write,
-                                      .reply = open_reply,
-                                      .lost = open_lost,
-                                      .data = bench};
-    enum status status = load_run(&load, error, sizeof(error));
-    if (status != STATUS_OK || bench->refused + bench->unknown > 0) {
-        (void)fprintf(console->errors,
-                      "the accounts could not be opened: %llu refused (%s), "
-                      "%llu without an answer: %s\n",
-                      (unsigned long long)bench->refused, bench->refusal_text,
-                      (unsigned long long)bench->unknown, error);
-        return bench->refused > 0 ? CLIENT_REFUSED : CLIENT_UNREACHABLE;
-    }
-    return CLIENT_DONE;
-}
-
-/* ---- payments ----------------------------------------------------------------------------- */
-
-static void payment_write(struct bench *bench, struct buffer *params)
-{
-    char id[UUID_TEXT_BYTES];
-    const struct uuid uuid = identifier_fresh(clock_wall_ns(clock_system()));
-    uuid_format(&uuid, id);
-    const uint64_t from = bench_random(bench) % bench->accounts;
-    const uint64_t step = 1 + bench_random(bench) % (bench->accounts - 1);
-    write_format(params,
-                 "{\"id\":\"%s\",\"debit\":\"bench-%07llu\",\"credit\":\"bench-%07llu\","
-                 "\"amount\":\"%d\"}",
-                 id, (unsigned long long)from,
-                 (unsigned long long)((from + step) % bench->accounts), BENCH_AMOUNT_MINOR);
-}
-
-static bool pay_write(void *data, struct buffer *params, const char **method)
-{
-    struct bench *bench = data;
-    if (bench->payments == 1) {
-        *method = "payment.create";
-        payment_write(bench, params);
-        return true;
-    }
-    *method = "payment.batch";
-    write_format(params, "{\"mode\":\"independent\",\"items\":[");
-    for (uint32_t i = 0; i < bench->payments; i++) {
-        write_format(params, "%s", i > 0 ? "," : "");
-        payment_write(bench, params);
-    }
-    write_format(params, "]}");
-    return true;
-}
-
-static void failure_note(struct bench *bench, struct text code, uint64_t count)
-{
-    if (text_equal(code, TEXT("unknown"))) {
-        bench->unknown += count;
-        return;
-    }
-    bench->overloaded += text_equal(code, TEXT("overloaded")) ? count : 0;
-    bench->refused += count;
-    refusal_note(bench, code);
-}
-
-static void pay_reply(void *data, const struct reply *reply, uint64_t latency_us)
-{
-    struct bench *bench = data;
-    if (reply->result == NULL) {
-        failure_note(bench, reply->code, bench->payments);
-        return;
-    }
-    histogram_add(&bench->latency_us, latency_us);
-    if (bench->payments == 1) {
-        bench->posted += 1;
-        return;
-    }
-    const struct value *results = member(reply->result, "results");
-    for (const struct value *item = results == NULL ? NULL : value_first(results); item != NULL;
-         item = value_next(item)) {
-        const struct value *error = member(item, "error");
-        if (error == NULL) {
-            bench->posted += 1;
-        } else {
-            failure_note(bench, member_text(member(error, "data"), "code"), 1);
-        }
-    }
-}
-
-static void pay_lost(void *data)
-{
-    struct bench *bench = data;
-    bench->unknown += bench->payments;
-}
-
-/* ---- totals ------------------------------------------------------------------------------- */
-
-struct totals {
-    i128 debits;
-    bool balanced;
-};
-
-static enum client_exit totals_read(struct console *console, struct totals *totals)
-{
-    struct reply reply;
-    buffer_clear(&console->params);
-    write_format(&console->params, "{}");
-    enum client_exit end = console_call(console, "ledger.totals", &reply);
+    enum client_exit end = bench_accounts_open(console, &bench->options);
+    end = end == CLIENT_DONE ? bench_totals_read(console, 0, &bench->before) : end;
     if (end != CLIENT_DONE) {
         return end;
     }
-    *totals = (struct totals){.balanced = true};
-    const struct value *rows = member(reply.result, "totals");
-    for (const struct value *row = rows == NULL ? NULL : value_first(rows); row != NULL;
-         row = value_next(row)) {
-        i128 debits = 0;
-        i128 credits = 0;
-        const bool read = i128_parse(member_text(row, "debits_posted"), &debits) &&
-                          i128_parse(member_text(row, "credits_posted"), &credits);
-        totals->balanced = totals->balanced && read && debits == credits;
-        if (text_equal(member_text(row, "currency"), TEXT("BENCH"))) {
-            totals->debits = debits;
-        }
+    if (!bench_machine_read(bench->options.flush_dir, &bench->result.machine, error,
+                            sizeof(error))) {
+        return console_fail(console, "%s", error);
     }
     return CLIENT_DONE;
 }
 
-static void print_ms(FILE *out, const char *name, uint64_t latency_us)
+/* ---- while -------------------------------------------------------------------------------- */
+
+/* One line that is written over, once a second. */
+static void progress_print(const struct bench *bench, uint32_t second)
 {
-    (void)fprintf(out, "%s %llu.%03llu ms", name, (unsigned long long)(latency_us / 1000),
-                  (unsigned long long)(latency_us % 1000));
+    const struct bench_second row = bench_series_row(bench->load.series, second);
+    const struct bench_options *options = &bench->options;
+    const bool warm = second < options->warmup_s;
+    (void)fprintf(bench->console->errors,
+                  "\r\033[K%s%u/%u s  %llu payments/s  %llu reads/s  p50 %.2f p99 %.2f max %.2f "
+                  "ms  refused %llu  unknown %llu  not sent %llu",
+                  warm ? "warm-up " : "", warm ? second + 1 : second + 1 - options->warmup_s,
+                  warm ? options->warmup_s : options->seconds,
+                  (unsigned long long)row.counts.posted, (unsigned long long)row.counts.reads,
+                  (double)row.p50_us / 1e3, (double)row.p99_us / 1e3, (double)row.max_us / 1e3,
+                  (unsigned long long)row.counts.refused, (unsigned long long)row.counts.unknown,
+                  (unsigned long long)row.counts.not_sent_requests);
+    (void)fflush(bench->console->errors);
 }
 
-static void bench_print(struct console *console, const struct bench *bench, uint64_t elapsed_ms,
-                        i128 moved, bool right)
+/* Follows the run until the measured time is over; reads the nodes at its begin and end. */
+static void bench_watch(struct bench *bench)
 {
-    static const struct {
-        const char *name;
-        uint32_t permille;
-    } rows[] = {{"p50", 500}, {"p90", 900}, {"p99", 990}, {"p99.9", 999}};
-    const unsigned long long rate =
-        (unsigned long long)(bench->posted * 1000 / (elapsed_ms > 0 ? elapsed_ms : 1));
-    char amount[AMOUNT_TEXT_BYTES];
-    amount_format(moved, BENCH_SCALE, amount);
+    const struct bench_options *options = &bench->options;
+    const uint64_t start_ns = atomic_load(&bench->load.start_ns);
+    const uint32_t seconds = options->warmup_s + options->seconds;
+    const struct timespec pause = {.tv_nsec = (long)WATCH_MS * 1000000};
+    uint32_t shown = 0;
+    bool begun = false;
+    for (;;) {
+        const uint64_t now_ns = clock_monotonic_ns(clock_system());
+        const uint32_t second =
+            now_ns < start_ns ? 0 : (uint32_t)((now_ns - start_ns) / 1000000000);
+        if (!begun && second >= options->warmup_s) {
+            begun = true;
+            bench_nodes_read(&bench->console->options, bench->begin);
+        }
+        /* All threads have closed a second a moment after its end. */
+        if (options->progress && second > shown + 1 && shown < seconds) {
+            progress_print(bench, second - 2);
+            shown = second - 1;
+        }
+        if (second >= seconds) {
+            break;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    bench_nodes_read(&bench->console->options, bench->end);
+    if (options->progress) {
+        (void)fputs("\r\033[K", bench->console->errors);
+    }
+}
+
+static enum client_exit bench_measure(struct bench *bench)
+{
+    char error[512] = "";
+    struct bench_load *load = &bench->load;
+    enum status status = bench_load_open(load, error, sizeof(error));
+    if (status != STATUS_OK) {
+        (void)fprintf(bench->console->errors, "unreachable: %s\n", error);
+        return CLIENT_UNREACHABLE;
+    }
+    bench->result.started_ns = clock_wall_ns(clock_system());
+    bench_load_start(load);
+    bench_watch(bench);
+    bench_load_join(load);
+    bench_load_result(load, &bench->result);
+    if (load->reason[0] != '\0') {
+        (void)fprintf(bench->console->errors, "note: %s\n", load->reason);
+    }
+    const struct bench_options *options = &bench->options;
+    bench->result.window_us = (uint64_t)options->seconds * 1000000;
+    bench->result.window =
+        bench_series_sum(load->series, options->warmup_s, options->warmup_s + options->seconds);
+    return CLIENT_DONE;
+}
+
+/* ---- after -------------------------------------------------------------------------------- */
+
+static void bench_check(struct bench *bench)
+{
+    struct console *console = bench->console;
+    struct bench_totals after;
+    const uint32_t witness = bench_nodes_witness(&console->options, bench->end, bench->load.targets,
+                                                 bench->load.targets_count);
+    if (bench->options.progress) {
+        (void)fputs("checking", console->errors);
+        (void)fflush(console->errors);
+    }
+    /* From here on another node speaks, with a state that holds all that was acknowledged. */
+    caller_pin(console_caller(console), witness);
+    const bool json = console->json;
+    console->json = false; /* one object goes out, this is no place for an error's */
+    if (bench_totals_read(console, bench_load_seq(&bench->load), &after) == CLIENT_DONE) {
+        bench_checks_totals(&bench->before, &after, &bench->result);
+    }
+    console->json = json;
+    bench_checks_ids(&console->options, &bench->load, witness, &bench->result.checks);
+    if (bench->options.progress) {
+        (void)fputs("\r\033[K", console->errors);
+    }
+}
+
+static enum client_exit bench_report(struct bench *bench)
+{
+    struct console *console = bench->console;
+    const struct bench_result *result = &bench->result;
+    if (bench->series_file != NULL &&
+        (!bench_report_series(&bench->options, result, bench->series_file) ||
+         fflush(bench->series_file) != 0)) {
+        return console_fail(console, "%.200s: %s", bench->options.series, strerror(errno));
+    }
     if (console->json) {
-        (void)fprintf(console->out,
-                      "{\"rate\":%llu,\"elapsed_ms\":%llu,\"posted\":%llu,"
-                      "\"refused\":%llu,\"overloaded\":%llu,\"unknown\":%llu",
-                      rate, (unsigned long long)elapsed_ms, (unsigned long long)bench->posted,
-                      (unsigned long long)bench->refused, (unsigned long long)bench->overloaded,
-                      (unsigned long long)bench->unknown);
-        for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-            (void)fprintf(
-                console->out, ",\"%s_us\":%llu", rows[i].name,
-                (unsigned long long)histogram_percentile(&bench->latency_us, rows[i].permille));
+        buffer_clear(&console->params);
+        struct buffer out;
+        buffer_init(&out, CLIENT_ANSWER_BYTES_MAX);
+        bench_report_json(console, &bench->options, result, &out);
+        write_u8(&out, '\n');
+        const bool written = !out.failed && fwrite(out.data, 1, out.size, console->out) == out.size;
+        buffer_deinit(&out);
+        if (!written) {
+            return console_fail(console, "the result could not be written");
         }
-        (void)fprintf(console->out, ",\"max_us\":%llu,\"moved\":\"%s\",\"right\":%s}\n",
-                      (unsigned long long)bench->latency_us.value_max, amount,
-                      right ? "true" : "false");
-        return;
+    } else {
+        bench_report_text(console, &bench->options, result);
     }
-    (void)fprintf(console->out,
-                  "%llu payments/s: %llu posted, %llu refused (%llu overloaded%s%s), "
-                  "%llu unknown in %llu ms\nlatency of a request: ",
-                  rate, (unsigned long long)bench->posted, (unsigned long long)bench->refused,
-                  (unsigned long long)bench->overloaded, bench->refusal_text[0] ? "; first: " : "",
-                  bench->refusal_text, (unsigned long long)bench->unknown,
-                  (unsigned long long)elapsed_ms);
-    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        print_ms(console->out, rows[i].name,
-                 histogram_percentile(&bench->latency_us, rows[i].permille));
-        (void)fputs(", ", console->out);
-    }
-    print_ms(console->out, "max", bench->latency_us.value_max);
-    (void)fprintf(console->out, "\ntotals %s: %s BENCH moved, as acknowledged\n",
-                  right ? "are right" : "ARE WRONG, not", amount);
+    return CLIENT_DONE;
 }
 
-/* What moved lies between what was acknowledged and that plus what is unknown. */
-static enum client_exit bench_judge(struct console *console, const struct bench *bench,
-                                    const struct totals *before, uint64_t elapsed_ms)
+/* The exit status, and in words what is wrong. */
+static enum client_exit bench_judge(const struct bench *bench)
 {
-    struct totals after;
-    enum client_exit end = totals_read(console, &after);
-    if (end != CLIENT_DONE) {
-        return end;
+    const struct bench_result *result = &bench->result;
+    FILE *errors = bench->console->errors;
+    if (bench_generator_busy(result)) {
+        (void)fputs("warning: a thread of the generator used more than 80 % of a core: the load "
+                    "may be the bound. Give --threads, or another machine.\n",
+                    errors);
     }
-    const i128 moved = after.debits - before->debits;
-    const i128 least = (i128)bench->posted * BENCH_AMOUNT_MINOR;
-    const i128 most = least + (i128)bench->unknown * BENCH_AMOUNT_MINOR;
-    const bool right = after.balanced && moved >= least && moved <= most;
-    bench_print(console, bench, elapsed_ms, moved, right);
-    if (!right) {
+    if (bench_checks_failed(&result->checks)) {
+        (void)fputs("FAILED: the ledger does not hold what was acknowledged\n", errors);
         return CLIENT_REFUSED;
     }
-    return bench->posted > 0 ? CLIENT_DONE : CLIENT_UNREACHABLE;
+    if (!bench_checks_passed(&result->checks)) {
+        (void)fputs("the checks could not be completed\n", errors);
+        return CLIENT_UNKNOWN;
+    }
+    return result->run.posted + result->run.reads > 0 ? CLIENT_DONE : CLIENT_UNREACHABLE;
 }
 
-static enum client_exit bench_prepare(struct console *console, struct bench *bench,
-                                      struct totals *before)
+static enum client_exit bench_whole(struct bench *bench)
 {
-    struct reply reply;
-    buffer_clear(&console->params);
-    write_format(&console->params, "{\"code\":\"BENCH\",\"scale\":%d}", BENCH_SCALE);
-    enum client_exit end = console_call(console, "currency.create", &reply);
-    if (end == CLIENT_DONE) {
-        end = accounts_open(console, bench);
+    struct console *console = bench->console;
+    const struct bench_options *options = &bench->options;
+    const uint32_t rows = options->warmup_s + options->seconds + DRAIN_ROWS;
+    enum client_exit end = bench_prepare(bench);
+    if (end != CLIENT_DONE) {
+        return end;
     }
-    if (end == CLIENT_DONE) {
-        end = totals_read(console, before);
+    bench_plan_init(&bench->plan, options, clock_wall_ns(clock_system()));
+    bench_nodes_read(&console->options, bench->begin);
+    bench->load =
+        (struct bench_load){.options = options, .client = &console->options, .plan = &bench->plan};
+    bench->load.targets_count =
+        bench_nodes_targets(options, &console->options, bench->begin, bench->load.targets);
+    if (bench_series_open(&bench->load.series, rows) != STATUS_OK) {
+        return console_fail(console, "out of memory");
     }
+    end = bench_measure(bench);
+    if (end == CLIENT_DONE) {
+        bench_nodes_compare(&console->options, bench->begin, bench->end, bench->result.nodes);
+        bench_check(bench);
+        bench_series_take(bench->load.series, options->warmup_s + options->seconds, &bench->result);
+        end = bench_report(bench);
+        end = end == CLIENT_DONE ? bench_judge(bench) : end;
+    }
+    bench_load_close(&bench->load);
+    bench_series_close(bench->load.series);
+    bench_result_deinit(&bench->result);
     return end;
 }
 
 enum client_exit bench_run(struct console *console)
 {
-    static struct bench bench;
-    struct totals before;
-    enum client_exit end = bench_read(console, &bench);
+    static struct bench bench; /* histograms: too large for a stack */
+    bench = (struct bench){.console = console};
+    enum client_exit end = bench_options_read(console, &bench.options);
     if (end == CLIENT_DONE) {
-        end = bench_prepare(console, &bench, &before);
+        end = bench_whole(&bench);
     }
-    if (end != CLIENT_DONE) {
-        return end;
+    if (bench.series_file != NULL) {
+        (void)fclose(bench.series_file);
     }
-    if (!console->json) {
-        (void)fprintf(console->out,
-                      "%u connections with %u requests in flight, %u payments each, %u accounts\n",
-                      bench.connections, bench.in_flight, bench.payments, bench.accounts);
-        (void)fflush(console->out);
-    }
-    char error[256];
-    const struct load_options load = {.client = &console->options,
-                                      .connections = bench.connections,
-                                      .in_flight = bench.in_flight,
-                                      .duration_ms = bench.duration_ms,
-                                      .write = pay_write,
-                                      .reply = pay_reply,
-                                      .lost = pay_lost,
-                                      .data = &bench};
-    const uint64_t begin_ms = clock_monotonic_ms(clock_system());
-    enum status status = load_run(&load, error, sizeof(error));
-    const uint64_t elapsed_ms = clock_monotonic_ms(clock_system()) - begin_ms;
-    if (status != STATUS_OK && status != STATUS_TIMEOUT) {
-        (void)fprintf(console->errors, "unreachable: %s\n", error);
-        return CLIENT_UNREACHABLE;
-    }
-    return bench_judge(console, &bench, &before, elapsed_ms);
+    return end;
 }

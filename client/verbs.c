@@ -44,11 +44,29 @@ static const struct option batch_options[] = {
     OPTIONS_END};
 
 static const struct option bench_options[] = {
-    {"--connections", "N", false, "over all nodes in turn (8)"},
+    {"--rate", "N", false, "open loop: so many payments and reads a second, come what may"},
+    {"--arrivals", "poisson|uniform", false, "open loop: gaps between requests (poisson)"},
+    {"--backlog", "N", false, "open loop: requests that wait; more are not sent (65536)"},
+    {"--connections", "N", false, "over all targets in turn (8)"},
     {"--in-flight", "N", false, "requests of one connection without an answer (16)"},
     {"--payments", "N", false, "payments of one request (1)"},
     {"--accounts", "N", false, "accounts that pay each other (1000)"},
-    {"--seconds", "N", false, "how long (10)"},
+    {"--distribution", "uniform|zipf|hot", false, "which accounts pay (uniform)"},
+    {"--exponent", "X", false, "of zipf (0.99)"},
+    {"--mix", "P:R", false, "requests that pay and that read (1:0)"},
+    {"--reads", "account|payment", false, "what is read (account)"},
+    {"--stale", NULL, false, "read from each node's state at once"},
+    {"--ids", "v7|random", false, "ids of payments: UUIDv7 or v4 (v7)"},
+    {"--to", "TARGET", false, "all, leader, followers or one HOST:PORT of the nodes (all)"},
+    {"--threads", "N", false, "of the generator (1)"},
+    {"--warmup", "S", false, "seconds before the measured time (0)"},
+    {"--seconds", "S", false, "measured time (10)"},
+    {"--seed", "N", false, "of accounts, order and arrivals; ids are fresh each time"},
+    {"--retry", "on|off", false, "send again what is refused for now (on; open loop: off)"},
+    {"--verify", "N|all|none", false, "acknowledged ids that are asked for (200000)"},
+    {"--series", "FILE", false, "a JSON object for each second"},
+    {"--flush-dir", "DIR", false, "measure flushes of this disk before"},
+    {"--progress", "on|off", false, "a live line on stderr (on where it is a terminal)"},
     OPTIONS_END};
 
 static const struct verb verbs[] = {
@@ -84,7 +102,17 @@ static const struct verb verbs[] = {
      "docs/protocol.md has all methods; rpc.discover lists them.\n",
      no_options, 1, 2, call_run},
     {"bench", "[--connections N] [--seconds N] ...", "measure rate and latency",
-     "Opens accounts of a currency of its own (BENCH) and pays between them at random.\n",
+     "Opens accounts of a currency of its own (BENCH), pays between them at random, and then "
+     "checks\n"
+     "that the totals balance, that what moved is what was acknowledged, and that the "
+     "acknowledged\n"
+     "ids are there. Closed loop: a request goes out when an answer comes in; with --rate open "
+     "loop:\n"
+     "requests have a time each, and latencies run from it. docs/performance.md has the fields of\n"
+     "--json. Nobody else may use the currency BENCH meanwhile. Exit status: 0 measured and "
+     "right,\n"
+     "1 A CHECK FAILED (or the accounts were refused), 3 the checks could not be completed,\n"
+     "4 nothing was posted.\n",
      bench_options, 0, 0, bench_run},
 };
 

@@ -186,6 +186,19 @@ static void guard_append_done(struct raft_io_append *inner, int error)
     done(outer, error);
 }
 
+static void guard_count_append(struct guard *guard, const struct raft_entry entries[],
+                               unsigned count)
+{
+    int64_t bytes = 0;
+    for (unsigned i = 0; i < count; i++) {
+        bytes += (int64_t)entries[i].buf.len;
+    }
+    if (guard->metrics != NULL) {
+        metric_add(guard->metrics, METRIC_LOG_APPENDS, 1);
+        metric_add(guard->metrics, METRIC_LOG_BYTES, bytes);
+    }
+}
+
 static int guard_append(struct raft_io *io, struct raft_io_append *request,
                         const struct raft_entry entries[], unsigned count, raft_io_append_cb done)
 {
@@ -200,6 +213,7 @@ static int guard_append(struct raft_io *io, struct raft_io_append *request,
     append->guard = guard;
     list_push(&guard->appends, &append->node);
     guard->append_next += count;
+    guard_count_append(guard, entries, count);
     request->cb = done;
     int error = guard->original.append(io, &append->inner, entries, count, guard_append_done);
     if (error != 0) {

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "gateway/render.h"
 #include "ledger/outcome.h"
 
@@ -117,6 +118,7 @@ static enum route_action route_metrics(struct session *session)
     struct buffer text;
     buffer_init(&text, METRICS_BYTES_MAX);
     metrics_render(options->metrics, &text);
+    process_render(&text);
     if (options->ledger != NULL) {
         render_currencies(options->ledger, &text);
     }

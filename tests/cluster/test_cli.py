@@ -249,13 +249,3 @@ def closed_pipe():
     reading, writing = os.pipe()
     os.close(reading)
     return os.fdopen(writing, "w")
-
-
-@case(limit_s=60)
-async def bench_balances(run):
-    cluster = await run.common()
-    for payments in ("1", "50"):
-        result = as_json(cluster, "bench", "--seconds", "2", "--connections", "3", "--in-flight",
-                         "4", "--accounts", "20", "--payments", payments)
-        assert result["right"] is True and result["posted"] > 0, result
-        assert result["refused"] == 0 and result["unknown"] == 0, result

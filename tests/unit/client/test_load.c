@@ -7,15 +7,18 @@
 
 struct count {
     uint64_t wanted, written, done, refused, lost;
+    uint64_t numbers; /* sum of those given, less those that came back */
 };
 
-static bool write_one(void *data, struct buffer *params, const char **method)
+static bool write_one(void *data, struct buffer *params, const char **method, uint64_t *number)
 {
     struct count *count = data;
     if (count->written == count->wanted) {
         return false;
     }
     count->written += 1;
+    *number = count->written;
+    count->numbers += count->written;
     *method = "payment.create";
     write_format(params,
                  "{\"id\":\"0198d2c4-a0f0-7c3e-9b1f-%012llx\",\"debit\":\"a\",\"credit\":\"b\","
@@ -24,10 +27,11 @@ static bool write_one(void *data, struct buffer *params, const char **method)
     return true;
 }
 
-static void reply_one(void *data, const struct reply *reply, uint64_t latency_us)
+static void reply_one(void *data, uint64_t number, const struct reply *reply, uint64_t latency_us)
 {
     struct count *count = data;
     (void)latency_us;
+    count->numbers -= number;
     count->done += reply->result != NULL ? 1 : 0;
     count->refused += reply->result == NULL ? 1 : 0;
 }
@@ -65,6 +69,7 @@ static void test_every_request_is_answered_once(void **state)
     assert_int_equal(count.written, 1000);
     assert_int_equal(count.done, 1000);
     assert_int_equal(count.refused + count.lost, 0);
+    assert_int_equal(count.numbers, 0);
     assert_int_equal(atomic_load(&rig->node.submitted), 1000);
     rig_close(rig);
 }

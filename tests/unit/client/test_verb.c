@@ -104,7 +104,7 @@ static void test_arguments_are_refused_before_anything_is_sent(void **state)
                 {"call|cluster.status|{\"a\":1,\"a\":2}", "must be a valid object"},
                 {"batch|/nowhere", "/nowhere"},
                 {"batch|/nowhere|--chunk|9000", "--chunk 9000"},
-                {"bench|--accounts|1", "--accounts must be at least 2"},
+                {"bench|--accounts|1", "--accounts 1: must be"},
                 {"bench|--connections|0", "--connections 0"},
                 {"pki|init|--dir|x", "--dir and --nodes"},
                 {"pki|init|--dir|x|--nodes|3|--host|4=a", "--host 4=a"},
