@@ -137,8 +137,8 @@ bool bench_answer_scan(const struct bench_batch *batch, struct text message, uin
 
 /* ---- the long way ------------------------------------------------------------------------- */
 
-static void verdict_refuse(struct bench_verdict *verdict, struct text code, uint32_t items,
-                           struct bench_errors *errors)
+static void verdict_refuse(struct bench_verdict *verdict, struct text code, bool recorded,
+                           uint32_t items, struct bench_errors *errors)
 {
     bench_errors_add(errors, code.size > 0 ? code : TEXT("none"), items);
     if (text_equal(code, TEXT("unknown"))) {
@@ -146,6 +146,7 @@ static void verdict_refuse(struct bench_verdict *verdict, struct text code, uint
         return;
     }
     verdict->refused += items;
+    verdict->unrecorded += recorded ? 0 : items;
     verdict->overloaded += text_equal(code, TEXT("overloaded")) ? items : 0;
 }
 
@@ -171,7 +172,8 @@ static void verdict_whole(const struct bench_batch *batch, const struct reply *r
     verdict->doubtful = text_equal(reply->code, TEXT("unknown"));
     verdict->again = reply->retryable && reply->recorded == NO;
     verdict->retry_after_ms = reply->retry_after_ms;
-    verdict_refuse(verdict, reply->code, batch->plan->options->payments, sink->errors);
+    verdict_refuse(verdict, reply->code, reply->recorded == YES, batch->plan->options->payments,
+                   sink->errors);
 }
 
 struct bench_verdict bench_answer_read(const struct bench_batch *batch, const struct reply *reply,
@@ -195,7 +197,9 @@ struct bench_verdict bench_answer_read(const struct bench_batch *batch, const st
             verdict.posted += 1;
             sink->posted(sink->data, i);
         } else if (result == NULL && error != NULL) {
-            verdict_refuse(&verdict, member_text(member(error, "data"), "code"), 1, sink->errors);
+            const struct value *data = member(error, "data");
+            verdict_refuse(&verdict, member_text(data, "code"), member_boolean(data, "recorded"), 1,
+                           sink->errors);
         } else {
             return (struct bench_verdict){.understood = false};
         }

@@ -164,7 +164,6 @@ void lane_pump(struct lane *lane)
     if (now_ns >= lane->window_end_ns) {
         lane_end(lane);
     }
-    const bool waited = lane->schedule.count > 0 && list_empty(&lane->ready);
     uint64_t intended_ns = 0;
     while (!list_empty(&lane->ready) && lane_next(lane, now_ns, &intended_ns)) {
         struct line *line =
@@ -174,7 +173,7 @@ void lane_pump(struct lane *lane)
         }
         line_send_new(line, intended_ns, now_ns);
     }
-    lane->backlogged = waited || lane->schedule.count > 0;
+    lane->backlogged = lane->schedule.count > 0;
     if (lane_open_loop(lane)) {
         arrival_arm(lane);
     }

@@ -37,6 +37,14 @@ static void slot_free(struct line *line, uint32_t index)
     line_update(line);
 }
 
+/* No more may be sent on it; on_close judges what was under way. */
+static void line_break(struct line *line)
+{
+    connection_close(line->connection);
+    line->open = false;
+    line_update(line);
+}
+
 /* ---- sending ------------------------------------------------------------------------------ */
 
 /* A payment of this lane that was acknowledged, if a few tries find one. */
@@ -84,9 +92,7 @@ static void slot_send(struct line *line, uint32_t index)
     slot->state = SLOT_BUSY;
     const struct text request = {(const char *)lane->request.data, lane->request.size};
     if (lane->request.failed || connection_send(line->connection, request) != STATUS_OK) {
-        connection_close(line->connection); /* on_close judges the request */
-        line->open = false;
-        line_update(line);
+        line_break(line);
     }
 }
 
@@ -119,6 +125,7 @@ static void on_retry(uv_timer_t *timer)
         line_connect(line);
         return;
     }
+    lane_clock(line->lane, lane_now_ns());
     for (uint32_t i = 0; i < line->lane->plan->options->in_flight && line->open; i++) {
         struct slot *slot = &line->slots[i];
         if (slot->state == SLOT_RESTING && slot->drop) {
@@ -204,11 +211,11 @@ static void pay_settled(struct line *line, uint32_t index, const struct bench_ve
     struct lane *lane = line->lane;
     struct bench_counts *counts = &lane->counts;
     const struct slot *slot = &line->slots[index];
-    const uint32_t refused = verdict->refused;
     /* Not executed this time says nothing about an earlier attempt. */
-    counts->unknown += verdict->unknown + (slot->doubtful && verdict->again ? refused : 0);
-    counts->refused += slot->doubtful && verdict->again ? 0 : refused;
-    counts->overloaded += slot->doubtful && verdict->again ? 0 : verdict->overloaded;
+    const uint32_t doubtful = slot->doubtful ? verdict->unrecorded : 0;
+    counts->unknown += verdict->unknown + doubtful;
+    counts->refused += verdict->refused - doubtful;
+    counts->overloaded += slot->doubtful ? 0 : verdict->overloaded;
     counts->posted += verdict->posted;
     counts->requests += 1;
     lane->seq = verdict->seq > lane->seq ? verdict->seq : lane->seq;
@@ -272,7 +279,7 @@ static void pay_answered(struct line *line, uint32_t index, struct text message,
         (void)snprintf(reason, sizeof(reason), "an answer was not understood: %.*s",
                        message.size < 150 ? (int)message.size : 150, message.data);
         bench_load_note(lane->load, reason);
-        connection_close(line->connection);
+        line_break(line);
     }
 }
 
@@ -282,11 +289,12 @@ static void on_message(struct connection *connection, void *data, struct text me
     struct lane *lane = line->lane;
     uint32_t index = 0;
     const uint64_t now_ns = lane_now_ns();
+    assert(line->connection == connection);
     lane_clock(lane, now_ns);
     if (!bench_answer_slot(message, &index) || index >= lane->plan->options->in_flight ||
         line->slots[index].state != SLOT_BUSY) {
         bench_load_note(lane->load, "an answer belongs to no request");
-        connection_close(connection);
+        line_break(line);
         return;
     }
     if (line->slots[index].reads) {
@@ -348,6 +356,7 @@ static void on_close(struct connection *connection, void *data, const char *reas
     line->connection = NULL;
     line->open = false;
     line_update(line);
+    lane_clock(lane, lane_now_ns());
     if (!lane->closing) {
         bench_load_note(lane->load, reason);
     }

@@ -17,6 +17,17 @@ void bench_load_note(struct bench_load *load, const char *reason)
     assert(result == 0);
 }
 
+/* The first reason so far; threads may be running. */
+static void load_reason(struct bench_load *load, char *error, size_t error_size)
+{
+    int result = pthread_mutex_lock(&load->reason_lock);
+    assert(result == 0);
+    (void)snprintf(error, error_size, "%s",
+                   load->reason[0] != '\0' ? load->reason : "no connection in time");
+    result = pthread_mutex_unlock(&load->reason_lock);
+    assert(result == 0);
+}
+
 static void sleep_ms(uint32_t ms)
 {
     const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
@@ -66,7 +77,7 @@ enum status bench_load_open(struct bench_load *load, char *error, size_t error_s
         load->lanes[i].running = true;
     }
     if (!load_connected(load)) {
-        (void)snprintf(error, error_size, "%s", load->reason);
+        load_reason(load, error, error_size);
         return STATUS_NETWORK;
     }
     return STATUS_OK;

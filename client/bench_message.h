@@ -45,6 +45,7 @@ struct bench_verdict {
     uint32_t posted; /* items: */
     uint32_t refused;
     uint32_t overloaded; /* of the refused ones */
+    uint32_t unrecorded; /* of the refused ones: says nothing about an earlier attempt */
     uint32_t unknown;
 };
 

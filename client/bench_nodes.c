@@ -5,6 +5,8 @@
 #include "base/metrics.h"
 #include "client/scrape.h"
 
+#include <pthread.h>
+
 enum { READ_TIMEOUT_MS = 1000 };
 
 static bool reading_parse(struct text body, struct bench_reading *reading)
@@ -31,21 +33,46 @@ static bool reading_parse(struct text body, struct bench_reading *reading)
     return true;
 }
 
+/* The reading of one node, in a thread of its own. */
+struct task {
+    const struct client_options *client;
+    uint32_t node;
+    struct bench_reading *reading;
+    pthread_t thread;
+    bool running;
+};
+
+static void *task_run(void *data)
+{
+    const struct task *task = data;
+    struct buffer body;
+    buffer_init(&body, MESSAGE_BYTES_MAX);
+    if (scrape_metrics(task->client, task->node, READ_TIMEOUT_MS, &body) == STATUS_OK) {
+        const struct text text = {(const char *)body.data, body.size};
+        task->reading->known = reading_parse(text, task->reading);
+        task->reading->at_us = clock_monotonic_ns(clock_system()) / 1000;
+    }
+    buffer_deinit(&body);
+    return NULL;
+}
+
 void bench_nodes_read(const struct client_options *client,
                       struct bench_reading readings[CLIENT_NODES_MAX])
 {
-    struct buffer body;
-    buffer_init(&body, MESSAGE_BYTES_MAX);
+    struct task tasks[CLIENT_NODES_MAX];
+    assert(client->nodes_count <= CLIENT_NODES_MAX);
     for (uint32_t i = 0; i < client->nodes_count; i++) {
+        struct task *task = &tasks[i];
         readings[i] = (struct bench_reading){.known = false};
-        buffer_clear(&body);
-        if (scrape_metrics(client, i, READ_TIMEOUT_MS, &body) == STATUS_OK) {
-            const struct text text = {(const char *)body.data, body.size};
-            readings[i].known = reading_parse(text, &readings[i]);
-            readings[i].at_us = clock_monotonic_ns(clock_system()) / 1000;
+        *task = (struct task){.client = client, .node = i, .reading = &readings[i]};
+        task->running = pthread_create(&task->thread, NULL, task_run, task) == 0;
+    }
+    for (uint32_t i = 0; i < client->nodes_count; i++) {
+        if (tasks[i].running) {
+            int result = pthread_join(tasks[i].thread, NULL);
+            assert(result == 0);
         }
     }
-    buffer_deinit(&body);
 }
 
 void bench_nodes_compare(const struct client_options *client, const struct bench_reading *before,

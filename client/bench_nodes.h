@@ -20,7 +20,7 @@ struct bench_reading {
     uint64_t log_bytes;
 };
 
-/* Reads all nodes; one that does not answer within a moment is not known. */
+/* Reads all nodes at once: dead ones, however many, cost a second and are not known. */
 void bench_nodes_read(const struct client_options *client,
                       struct bench_reading readings[CLIENT_NODES_MAX]);
 

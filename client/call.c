@@ -2,7 +2,8 @@
  * The happy path: one connection stays open, each request goes out with a number, and its reply
  * comes back with it. What may go wrong: no connection (the next node is tried), a retryable
  * refusal (surely not executed: again, elsewhere), `unknown` or a broken connection (maybe
- * executed: again with the same ids, and only an answer ends the doubt).
+ * executed: again with the same ids). The doubt ends with a result, or with a refusal that is
+ * recorded under the id: one that is not recorded says nothing of the attempts before it.
  */
 #include "client/call.h"
 
@@ -257,6 +258,12 @@ enum attempt {
     ATTEMPT_UNKNOWN   /* maybe executed */
 };
 
+/* The outcome of this request, whatever became of earlier attempts. */
+static bool reply_settles(const struct reply *reply)
+{
+    return reply->result != NULL || reply->recorded == YES;
+}
+
 static enum attempt attempt_judge(struct caller *caller)
 {
     if (!caller->answered) {
@@ -356,6 +363,11 @@ enum call_end caller_call(struct caller *caller, const char *method, struct text
     bool unknown = false;
     do {
         enum attempt attempt = caller_attempt(caller, method, params, deadline_ms);
+        if (attempt == ATTEMPT_ANSWERED && unknown && !reply_settles(&caller->reply)) {
+            caller_note(caller, "%.*s", (int)earlier(caller->reply.message.size, 300),
+                        caller->reply.message.data);
+            break; /* asked again, it would say the same */
+        }
         if (attempt == ATTEMPT_ANSWERED) {
             *reply = caller->reply;
             return reply->result != NULL ? CALL_DONE : CALL_REFUSED;

@@ -36,7 +36,7 @@ void caller_close(struct caller *caller);
 enum call_end {
     CALL_DONE,       /* reply.result is there */
     CALL_REFUSED,    /* reply.code says why; not executed, or recorded as refused */
-    CALL_UNKNOWN,    /* sent, and nobody said what became of it */
+    CALL_UNKNOWN,    /* sent, and nobody said for good what became of it */
     CALL_UNREACHABLE /* surely not executed: no node took it in time */
 };
 

@@ -78,7 +78,7 @@ static bool handshake_feed(struct connection *connection, const uint8_t *bytes, 
     const struct http_message *response =
         status == STATUS_OK ? http_message(connection->http) : NULL;
     if (response == NULL && bytes[0] == TLS_ALERT) {
-        connection_fail(connection, "it speaks TLS: give --tls, or --ca FILE to verify it");
+        connection_fail(connection, "it speaks TLS: give --ca FILE");
         return false;
     }
     if (response == NULL || websocket_check_response(response, connection->key) != STATUS_OK) {
@@ -148,10 +148,10 @@ static const char *protocol_hint(const struct connection *connection, enum statu
         return "";
     }
     if (connection->tls) {
-        return status == STATUS_TLS ? " (a node without TLS is asked without --tls and --ca)" : "";
+        return status == STATUS_TLS ? " (a node without TLS is asked without --ca)" : "";
     }
     const bool closed = status == STATUS_OK || status == STATUS_CLOSED;
-    return closed ? " (a node with TLS is asked with --tls or --ca FILE)" : "";
+    return closed ? " (a node with TLS is asked with --ca FILE)" : "";
 }
 
 static void on_stream_close(struct stream *stream, void *data, enum status status)

@@ -364,6 +364,10 @@ enum client_exit console_open(struct console *console, const struct verb *verb)
     console->json = args_has(&console->args, "--json");
     console->options.ca_path = args_value(&console->args, "--ca", 0);
     console->options.tls = args_has(&console->args, "--tls") || console->options.ca_path != NULL;
+    if (console->options.tls && console->options.ca_path == NULL) {
+        return console_usage(console, "--tls: needs --ca FILE, the certificate that signed those "
+                                      "of the nodes (pki/ca.pem): without it anybody could answer");
+    }
     uint64_t timeout_ms = 0;
     if (args_number(&console->args, "--timeout", CLIENT_TIMEOUT_MS, 1, CLIENT_TIMEOUT_MS_MAX,
                     &timeout_ms, error) != STATUS_OK) {

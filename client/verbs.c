@@ -7,8 +7,8 @@
 static const struct option common_options[] = {
     {"--node", "HOST:PORT", true,
      "a node to ask, may be repeated; else PAYLEDGER_NODES, else 127.0.0.1:2346, 2347 and 2348"},
-    {"--tls", NULL, false, "speak TLS; who answers is only verified with --ca"},
-    {"--ca", "FILE", false, "verify the nodes by this certificate (implies --tls)"},
+    {"--tls", NULL, false, "speak TLS; needs --ca"},
+    {"--ca", "FILE", false, "speak TLS and verify the nodes by this certificate"},
     {"--json", NULL, false, "print the result as JSON"},
     {"--timeout", "MS", false, "how long a request is tried (15000), 3000 while nobody listens"},
     OPTIONS_END};

@@ -180,17 +180,20 @@ async def over_tls(run):
     cluster = await run.started(tls=True)
     ca = os.path.join(cluster.pki, "ca.pem")
     pay_tool(cluster, "status", "--ca", ca)
-    pay_tool(cluster, "currency", "create", fresh_currency(), "2", "--tls")
+    pay_tool(cluster, "currency", "create", fresh_currency(), "2", "--tls", "--ca", ca)
+    done = pay_tool(cluster, "status", "--tls", status=USAGE)
+    assert "--tls: needs --ca FILE" in done.stderr, done.stderr
     done = pay_tool(cluster, "status", "--timeout", "1500", status=UNREACHABLE)
-    assert "--tls" in done.stderr, done.stderr
+    assert "--ca FILE" in done.stderr, done.stderr
     pay_tool(cluster, "status", "--ca", os.path.join(cluster.dir, "no.pem"), status=USAGE)
 
 
 @case()
 async def tls_where_there_is_none_is_explained(run):
     cluster = await run.common()
-    done = pay_tool(cluster, "status", "--tls", "--timeout", "500", node=1, status=UNREACHABLE)
-    assert "without --tls" in done.stderr, done.stderr
+    ca = os.path.join(cluster.pki, "ca.pem")
+    done = pay_tool(cluster, "status", "--ca", ca, "--timeout", "500", node=1, status=UNREACHABLE)
+    assert "without --ca" in done.stderr, done.stderr
 
 
 @case(limit_s=40)
