@@ -166,8 +166,7 @@ void lane_pump(struct lane *lane)
     }
     uint64_t intended_ns = 0;
     while (!list_empty(&lane->ready) && lane_next(lane, now_ns, &intended_ns)) {
-        struct line *line =
-            (struct line *)((char *)lane->ready.next - offsetof(struct line, ready));
+        struct line *line = CONTAINER_OF(lane->ready.next, struct line, ready);
         if (lane_open_loop(lane) && !lane->backlogged) {
             histogram_add(&lane->late_us, (now_ns - intended_ns) / 1000);
         }
