@@ -46,10 +46,7 @@ static bool grow(void **memory, uint64_t *capacity, uint64_t count, size_t unit_
 
 uint64_t bench_ids_end(const struct bench_ids *ids)
 {
-    const uint64_t given = ids->given * ids->payments;
-    const uint64_t room = ids->words * 64;
-    const uint64_t end = given < room ? given : room;
-    return end < ids->count_max ? end : ids->count_max;
+    return ids->end;
 }
 
 uint64_t bench_ids_give(struct bench_ids *ids, uint32_t now_ms, uint32_t *ms)
@@ -67,13 +64,13 @@ uint64_t bench_ids_give(struct bench_ids *ids, uint32_t now_ms, uint32_t *ms)
     }
     void *words = ids->acknowledged;
     void *times = ids->times_ms;
-    /* The times first: where there is room for the bits, there is for them. */
     ids->failed = !grow(&times, &ids->times, time + 1, sizeof(uint32_t)) ||
                   !grow(&words, &ids->words, end / 64 + 1, sizeof(uint64_t));
     ids->times_ms = times;
     ids->acknowledged = words;
     if (!ids->failed) {
         ids->times_ms[time] = ids->ms;
+        ids->end = end;
     }
     return request;
 }

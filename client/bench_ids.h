@@ -14,6 +14,7 @@ struct bench_ids {
     uint32_t per_time;      /* requests that share a time */
     uint64_t count_max;     /* payments that are remembered */
     uint64_t given;         /* requests so far */
+    uint64_t end;           /* payments from 0 on that have a bit and a time */
     uint32_t ms;            /* of the newest */
     uint64_t *acknowledged; /* a bit each */
     uint64_t words;
