@@ -35,19 +35,32 @@ static uint32_t load_read(void)
     return getloadavg(&load, 1) == 1 ? (uint32_t)(load * 1000) : 0;
 }
 
+/* A short write is followed by another, which says why. */
+static bool write_front(int file, const uint8_t *bytes, size_t size)
+{
+    size_t written = 0;
+    while (written < size) {
+        const ssize_t part = pwrite(file, bytes + written, size - written, (off_t)written);
+        if (part <= 0) {
+            return false;
+        }
+        written += (size_t)part;
+    }
+    return true;
+}
+
 /* Overwrites the same bytes, as a log that was made beforehand. */
 static bool flush_measure(int file, struct histogram *flush_us)
 {
     uint8_t bytes[BENCH_FLUSH_BYTES];
     memset(bytes, 0x5a, sizeof(bytes));
-    if (pwrite(file, bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes) || fsync(file) != 0) {
+    if (!write_front(file, bytes, sizeof(bytes)) || fsync(file) != 0) {
         return false;
     }
     for (int i = 0; i < BENCH_FLUSH_COUNT; i++) {
         bytes[0] = (uint8_t)i;
         const uint64_t begin_ns = clock_monotonic_ns(clock_system());
-        if (pwrite(file, bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes) ||
-            fdatasync(file) != 0) {
+        if (!write_front(file, bytes, sizeof(bytes)) || fdatasync(file) != 0) {
             return false;
         }
         histogram_add(flush_us, (clock_monotonic_ns(clock_system()) - begin_ns) / 1000);
@@ -60,6 +73,7 @@ static bool flush_read(const char *dir, struct bench_machine *machine, char *err
 {
     char path[4096];
     const int size = snprintf(path, sizeof(path), "%s/payledger-flush-XXXXXX", dir);
+    errno = ENAMETOOLONG; /* unless the system says something else */
     const int file = size > 0 && (size_t)size < sizeof(path) ? mkostemp(path, O_CLOEXEC) : -1;
     if (file < 0) {
         (void)snprintf(error, error_size, "--flush-dir %.200s: %s", dir, strerror(errno));
