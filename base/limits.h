@@ -154,9 +154,11 @@ enum {
     BENCH_CONNECTIONS_MAX = 4096,
     BENCH_ACCOUNTS_MAX = 10000000,
     BENCH_SECONDS_MAX = 86400,
-    BENCH_RATE_MAX = 10000000,    /* arrivals a second: 100 ns apart */
-    BENCH_BACKLOG = 65536,        /* arrivals that wait for a place; as many as a node takes */
-    BENCH_BACKLOG_MAX = 16777216, /* eight bytes each */
+    BENCH_RATE_MAX = 10000000,     /* arrivals a second: 100 ns apart */
+    BENCH_BACKLOG = 65536,         /* arrivals that wait for a place; as many as a node takes */
+    BENCH_BACKLOG_MAX = 16777216,  /* eight bytes each */
+    BENCH_PAYMENT_BYTES_MAX = 256, /* of a payment in a request, with the head of one */
+    BENCH_UNANSWERED_MAX = SESSION_WRITE_BYTES_MAX / BENCH_PAYMENT_BYTES_MAX, /* of a connection */
     BENCH_THREADS_MAX = 64,
     BENCH_MIX_MAX = 1000,       /* both parts of --mix */
     BENCH_EXPONENT_MILLI = 990, /* of Zipf's law; what most comparisons take */

@@ -91,7 +91,10 @@ static void slot_send(struct line *line, uint32_t index)
     }
     slot->state = SLOT_BUSY;
     const struct text request = {(const char *)lane->request.data, lane->request.size};
-    if (lane->request.failed || connection_send(line->connection, request) != STATUS_OK) {
+    const enum status status =
+        lane->request.failed ? STATUS_NO_MEMORY : connection_send(line->connection, request);
+    if (status != STATUS_OK) {
+        bench_load_note(lane->load, status_text(status));
         line_break(line);
     }
 }

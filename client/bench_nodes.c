@@ -75,6 +75,13 @@ void bench_nodes_read(const struct client_options *client,
     }
 }
 
+static bool counter_went_back(const struct bench_reading *before, const struct bench_reading *after)
+{
+    return after->cpu_us < before->cpu_us || after->entries < before->entries ||
+           after->payments < before->payments || after->commits < before->commits ||
+           after->log_appends < before->log_appends || after->log_bytes < before->log_bytes;
+}
+
 void bench_nodes_compare(const struct client_options *client, const struct bench_reading *before,
                          const struct bench_reading *after,
                          struct bench_node nodes[CLIENT_NODES_MAX])
@@ -82,9 +89,7 @@ void bench_nodes_compare(const struct client_options *client, const struct bench
     for (uint32_t i = 0; i < client->nodes_count; i++) {
         const struct bench_reading *a = &before[i];
         const struct bench_reading *b = &after[i];
-        nodes[i] = (struct bench_node){.known = a->known && b->known && b->cpu_us >= a->cpu_us &&
-                                                b->entries >= a->entries &&
-                                                b->log_appends >= a->log_appends};
+        nodes[i] = (struct bench_node){.known = a->known && b->known && !counter_went_back(a, b)};
         address_format(client->nodes[i].host, client->nodes[i].port, nodes[i].address);
         if (!nodes[i].known) {
             continue;

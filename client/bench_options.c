@@ -194,6 +194,13 @@ static enum client_exit read_numbers(struct console *console, struct bench_optio
         }
         *rows[i].value = (uint32_t)value;
     }
+    /* What is sent at once fits the write queue of a connection. */
+    if (options->payments > BENCH_UNANSWERED_MAX / options->in_flight) {
+        return console_usage(console,
+                             "--in-flight %u of --payments %u: at most %d payments of a "
+                             "connection are on their way at once",
+                             options->in_flight, options->payments, BENCH_UNANSWERED_MAX);
+    }
     uint64_t chance = 0;
     random_bytes(&chance, sizeof(chance));
     chance %= (uint64_t)JSON_INTEGER_MAX;

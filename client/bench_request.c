@@ -32,6 +32,7 @@ enum {
     PAYMENT_DEBIT_AT = PAYMENT_ID_AT + UUID_CHARACTERS + sizeof("\",\"debit\":\"bench-") - 1,
     PAYMENT_CREDIT_AT = PAYMENT_DEBIT_AT + ACCOUNT_DIGITS + sizeof("\",\"credit\":\"bench-") - 1
 };
+static_assert(PAYMENT_BYTES + 128 < BENCH_PAYMENT_BYTES_MAX, "a head has less than 128 bytes");
 static_assert(BENCH_AMOUNT_MINOR == 100, "as the text says");
 
 static void payment_put(const struct bench_batch *batch, uint32_t item, char *at)

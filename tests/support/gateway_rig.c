@@ -67,7 +67,25 @@ static void answer_payment(const struct command *command, struct outcome *outcom
         .account = payment->legs[0].credit, .posted = 7, .has_rest = true, .available = 7};
 }
 
-static void answer_execute(struct call *call)
+/* Opened or created as asked; the view follows the outcome. */
+static void answer_opening(struct fake_node *node, const struct command *command,
+                           struct buffer *answer)
+{
+    const struct outcome outcome = {
+        .kind = command->kind, .seq = 1, .term = 1, .time_ns = INT64_C(1700000000000000000)};
+    const struct currency_view currency = {.code = TEXT("EUR"), .scale = 2, .seq = 1, .term = 1};
+    const struct account_view account = {
+        .id = TEXT("a"), .currency = TEXT("EUR"), .scale = 2, .seq = 1, .term = 1};
+    outcome_write(answer, &outcome);
+    if (command->kind == COMMAND_CURRENCY_CREATE) {
+        currency_view_write(answer, &currency);
+    } else {
+        account_view_write(answer, &account);
+        atomic_fetch_add(&node->opened, 1);
+    }
+}
+
+static void answer_execute(struct fake_node *node, struct call *call)
 {
     struct reader reader = reader_of(call->request.data, call->request.size);
     enum request_mode mode;
@@ -77,9 +95,16 @@ static void answer_execute(struct call *call)
         static _Thread_local struct command command;
         static _Thread_local struct outcome outcome;
         assert(command_read(&reader, &command) == STATUS_OK);
+        if (command.kind != COMMAND_PAYMENT && atomic_load(&node->opens)) {
+            answer_opening(node, &command, &call->answer);
+            continue;
+        }
         outcome = (struct outcome){
             .kind = command.kind, .seq = i + 1, .term = 1, .time_ns = INT64_C(1700000000000000000)};
-        if (command.kind == COMMAND_PAYMENT) {
+        if (command.kind == COMMAND_PAYMENT && atomic_load(&node->refusal) != CODE_OK) {
+            outcome.id = command.payment.id;
+            outcome.code = (enum code)atomic_load(&node->refusal);
+        } else if (command.kind == COMMAND_PAYMENT) {
             answer_payment(&command, &outcome);
         } else {
             outcome.code = CODE_ALREADY_EXISTS;
@@ -93,18 +118,58 @@ static void answer_execute(struct call *call)
     call->time_ns = INT64_C(1700000000000000000);
 }
 
+/* The account or payment that is asked for. */
+static void answer_view(struct call *call)
+{
+    if (call->query.kind == QUERY_ACCOUNT_GET) {
+        const struct account_view account = {.id = {call->query.account, call->query.account_size},
+                                             .currency = TEXT("EUR"),
+                                             .scale = 2,
+                                             .seq = 1,
+                                             .term = 1};
+        account_view_write(&call->answer, &account);
+        return;
+    }
+    static _Thread_local struct payment_view view;
+    view = (struct payment_view){.outcome = {.kind = COMMAND_PAYMENT,
+                                             .seq = 1,
+                                             .term = 1,
+                                             .time_ns = INT64_C(1700000000000000000),
+                                             .id = call->query.id},
+                                 .legs_count = 1};
+    view.legs[0] = (struct payment_view_leg){.debit = TEXT("a"),
+                                             .credit = TEXT("b"),
+                                             .currency = TEXT("EUR"),
+                                             .amount = 5,
+                                             .has_entries = true,
+                                             .debit_entry = 1,
+                                             .credit_entry = 1};
+    payment_view_write(&call->answer, &view);
+}
+
 static void answer_read(const struct fake_node *node, struct call *call)
 {
     struct answer_head head = {.seq = 9, .term = 1, .time_ns = INT64_C(1700000000000000000)};
-    if (call->query.kind == QUERY_ACCOUNT_GET || call->query.kind == QUERY_PAYMENT_GET) {
+    const bool one = call->query.kind == QUERY_ACCOUNT_GET || call->query.kind == QUERY_PAYMENT_GET;
+    if (one && !atomic_load(&node->finds)) {
         head.code = CODE_NOT_FOUND;
+    } else if (one) {
+        head.count = 1;
     }
     if (call->query.kind == QUERY_TOTALS) {
         head.count = atomic_load(&node->currencies);
     }
     answer_head_write(&call->answer, &head);
-    for (uint32_t i = 0; i < head.count; i++) {
-        const struct currency_view view = {.code = TEXT("EUR"), .scale = 2, .seq = 1, .term = 1};
+    if (one && head.count == 1) {
+        answer_view(call);
+    }
+    for (uint32_t i = 0; i < head.count && !one; i++) {
+        const struct currency_view view = {.code = text_of(atomic_load(&node->currency)),
+                                           .scale = 2,
+                                           .seq = 1,
+                                           .term = 1,
+                                           .debits_posted = atomic_load(&node->debits),
+                                           .credits_posted = atomic_load(&node->credits)};
         currency_view_write(&call->answer, &view);
     }
 }
@@ -113,7 +178,7 @@ static void answer(struct fake_node *node, struct call *call)
 {
     call->code = (enum code)atomic_load(&node->code);
     if (call->code == CODE_OK && call->kind == CALL_EXECUTE) {
-        answer_execute(call);
+        answer_execute(node, call);
     } else if (call->code == CODE_OK && call->kind == CALL_READ) {
         answer_read(node, call);
     }
@@ -175,7 +240,7 @@ static void fake_node_status(void *data, struct cluster_status *status)
 
 void fake_node_open(struct fake_node *node)
 {
-    *node = (struct fake_node){.ready = true, .currencies = 1};
+    *node = (struct fake_node){.ready = true, .currencies = 1, .currency = "EUR"};
     check_ok(queue_init(&node->calls, 100000, NULL, NULL));
     assert_int_equal(pthread_create(&node->thread, NULL, fake_node_run, node), 0);
 }

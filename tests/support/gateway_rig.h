@@ -15,8 +15,9 @@
 enum fake_order { FAKE_IN_ORDER, FAKE_REVERSED };
 
 /*
- * Payments are posted with one balance row for each account; an account or payment is not found;
- * ledger.totals gives `currencies` rows. Nothing is remembered.
+ * Payments are posted with one balance row for each account; what is opened or created exists with
+ * other fields; an account or payment is not found; ledger.totals gives `currencies` rows. Nothing
+ * is remembered.
  */
 struct fake_node {
     struct queue calls;
@@ -26,10 +27,17 @@ struct fake_node {
     _Atomic uint32_t hold; /* answer nothing before so many calls wait */
     _Atomic int refuse;    /* enum status for submit; STATUS_OK: take the call */
     _Atomic int code;      /* enum code for every answer */
+    _Atomic int refusal;   /* enum code of every payment's outcome; CODE_OK: it is posted */
     _Atomic bool ready;
     _Atomic bool closing;
     _Atomic uint32_t currencies;
-    enum fake_order order; /* set before the first call */
+    _Atomic uint32_t debits; /* of each currency, posted */
+    _Atomic uint32_t credits;
+    _Atomic bool opens;           /* accounts and currencies are made as asked */
+    _Atomic uint32_t opened;      /* so many */
+    _Atomic bool finds;           /* accounts and payments are there */
+    const char *_Atomic currency; /* of the rows of ledger.totals */
+    enum fake_order order;        /* set before the first call */
 };
 
 void fake_node_open(struct fake_node *node);

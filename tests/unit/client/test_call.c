@@ -120,6 +120,52 @@ static void test_unknown_stays_unknown_until_answered(void **state)
     rig_close(rig);
 }
 
+/* What the second node refuses says nothing about the first one's attempt. */
+static void test_unknown_is_not_ended_by_a_refusal_that_is_not_recorded(void **state)
+{
+    (void)state;
+    struct rig *first = rig_open();
+    struct rig *second = rig_open();
+    rig_start(first);
+    rig_start(second);
+    atomic_store(&first->node.code, CODE_UNKNOWN);
+    atomic_store(&second->node.code, CODE_INTERNAL);
+    const struct client_options options = options_of(first->port, second->port, 5000);
+    struct caller *caller = caller_of(&options);
+    struct reply reply;
+    assert_int_equal(caller_call(caller, "payment.create", TEXT(PAYMENT), &reply), CALL_UNKNOWN);
+    assert_null(reply.result);
+    assert_int_equal(atomic_load(&second->node.submitted), 1);
+    assert_non_null(strstr(caller_reason(caller), "internal error"));
+    /* Asked first, it is believed. */
+    atomic_store(&first->node.code, CODE_INTERNAL);
+    caller_pin(caller, 0);
+    assert_int_equal(caller_call(caller, "payment.create", TEXT(PAYMENT), &reply), CALL_REFUSED);
+    caller_close(caller);
+    rig_close(second);
+    rig_close(first);
+}
+
+static void test_unknown_is_ended_by_a_recorded_refusal(void **state)
+{
+    (void)state;
+    struct rig *first = rig_open();
+    struct rig *second = rig_open();
+    rig_start(first);
+    rig_start(second);
+    atomic_store(&first->node.code, CODE_UNKNOWN);
+    atomic_store(&second->node.refusal, CODE_PAYMENT_EXPIRED);
+    const struct client_options options = options_of(first->port, second->port, 5000);
+    struct caller *caller = caller_of(&options);
+    struct reply reply;
+    assert_int_equal(caller_call(caller, "payment.create", TEXT(PAYMENT), &reply), CALL_REFUSED);
+    assert_true(text_equal(reply.code, TEXT("payment_expired")));
+    assert_int_equal(reply.recorded, YES);
+    caller_close(caller);
+    rig_close(second);
+    rig_close(first);
+}
+
 static void test_silence_is_unknown_for_writes_only(void **state)
 {
     (void)state;
@@ -207,6 +253,8 @@ int main(void)
         cmocka_unit_test(test_a_final_refusal_ends_it),
         cmocka_unit_test(test_a_retryable_refusal_is_tried_again),
         cmocka_unit_test(test_unknown_stays_unknown_until_answered),
+        cmocka_unit_test(test_unknown_is_not_ended_by_a_refusal_that_is_not_recorded),
+        cmocka_unit_test(test_unknown_is_ended_by_a_recorded_refusal),
         cmocka_unit_test(test_silence_is_unknown_for_writes_only),
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_given_up_early_where_nobody_listens),

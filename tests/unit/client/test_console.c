@@ -33,6 +33,7 @@ static void close_it(struct console *console)
 static char node_option[] = "--node";
 static char timeout_option[] = "--timeout";
 static char ca_option[] = "--ca";
+static char tls_option[] = "--tls";
 
 static void test_nodes_come_from_options_then_environment(void **state)
 {
@@ -91,6 +92,15 @@ static void test_a_ca_means_tls(void **state)
     assert_non_null(strstr(errors, "/nowhere.pem"));
 }
 
+static void test_tls_without_a_ca_is_refused(void **state)
+{
+    (void)state;
+    struct console console;
+    assert_int_equal(open_with(&console, tls_option, NULL), CLIENT_USAGE);
+    close_it(&console);
+    assert_non_null(strstr(errors, "--tls: needs --ca FILE"));
+}
+
 static void test_absent_members_are_empty(void **state)
 {
     (void)state;
@@ -108,6 +118,7 @@ int main(void)
         cmocka_unit_test(test_nodes_come_from_options_then_environment),
         cmocka_unit_test(test_wrong_nodes_are_named),
         cmocka_unit_test(test_a_ca_means_tls),
+        cmocka_unit_test(test_tls_without_a_ca_is_refused),
         cmocka_unit_test(test_absent_members_are_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
