@@ -95,13 +95,13 @@ static void test_all_of_them(void **state)
     (void)state;
     struct bench_options options =
         options_of("--rate|5000|--arrivals|uniform|--backlog|7|--connections|3|--in-flight|1024|"
-                   "--payments|8192|--accounts|10000000|--threads|3|--warmup|0|--seconds|86400");
+                   "--payments|192|--accounts|10000000|--threads|3|--warmup|0|--seconds|86400");
     assert_int_equal(options.rate_per_s, 5000);
     assert_false(options.poisson);
     assert_int_equal(options.backlog, 7);
     assert_int_equal(options.connections, 3);
     assert_int_equal(options.in_flight, 1024);
-    assert_int_equal(options.payments, 8192);
+    assert_int_equal(options.payments, 192);
     assert_int_equal(options.accounts, 10000000);
     assert_int_equal(options.threads, 3);
     assert_int_equal(options.warmup_s, 0);
@@ -166,6 +166,9 @@ static void test_numbers_have_bounds(void **state)
     }
     check_refused("--rate|1|--backlog|0", "--backlog 0: must be a whole number from 1 to 16777216");
     check_refused("--rate|1|--backlog|16777217", "--backlog 16777217");
+    check_refused("--in-flight|1024|--payments|193",
+                  "--in-flight 1024 of --payments 193: at most 196608 payments");
+    assert_int_equal(options_of("--in-flight|24|--payments|8192").payments, 8192);
     assert_int_equal(options_of("--seed|9007199254740992").seed, UINT64_C(9007199254740992));
     assert_int_equal(options_of("--rate|10000000").rate_per_s, 10000000);
 }
