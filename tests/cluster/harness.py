@@ -20,10 +20,10 @@ from cluster import Cluster, slow, stop_everything
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
 # The order of the report: first what everything else rests on.
-TOPICS = ["start_stop", "envelope", "values", "payments", "idempotency", "order", "batches", "bench",
+TOPICS = ["start_stop", "envelope", "values", "payments", "idempotency", "order", "batches",
           "reads", "numbers", "http", "frames", "hostile", "metrics", "cli", "cli_money", "docs",
-          "interop", "certificates", "forwarding", "overload", "overdraft", "disk", "damage",
-          "lagging", "kill_all", "kill_leader", "berka"]
+          "interop", "certificates", "forwarding", "overload", "overdraft", "bench", "disk",
+          "damage", "lagging", "kill_all", "kill_leader", "berka"]
 
 CASES = []
 
