@@ -253,6 +253,15 @@ static void test_too_few_or_too_many_results_are_not_understood(void **state)
     add("}]}}");
     assert_false(bench_answer_scan(&batch, text_of(message), &seq));
     assert_false(judge().understood);
+    open_message("\"result\":{\"results\":[{\"result\":");
+    add_posted(0, 7, "false");
+    add("},{\"result\":");
+    add_posted(1, 8, "false");
+    add("},{\"result\":");
+    add_posted(2, 9, "false");
+    add("}]}}");
+    assert_false(bench_answer_scan(&batch, text_of(message), &seq));
+    assert_false(judge().understood);
     begin(1);
     open_message("\"result\":{\"status\":\"posted\"}}");
     assert_false(judge().understood);
