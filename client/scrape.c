@@ -138,14 +138,17 @@ static const char *value_find(struct text body, const char *name)
 
 bool scrape_value(struct text body, const char *name, uint32_t factor, uint64_t *value)
 {
-    const char *at = body.size == 0 ? NULL : value_find(body, name);
+    assert(factor >= 1 && factor <= 1000000);
+    if (body.size == 0) {
+        return false; /* its data may be NULL, which nothing can be added to */
+    }
+    const char *at = value_find(body, name);
     const char *end = body.data + body.size;
     uint64_t whole = 0;
     uint64_t part = 0;
     uint32_t scale = factor; /* of the decimal last read */
     bool point = false;
     bool digits = false;
-    assert(factor >= 1 && factor <= 1000000);
     for (; at != NULL && at < end && *at != '\n'; at++) {
         const bool digit = *at >= '0' && *at <= '9';
         if (!digit && (*at != '.' || point)) {

@@ -136,6 +136,10 @@ static void test_seconds_without_a_row_are_left_out(void **state)
     add_one(series, 3, 5);
     add_one(series, UINT32_MAX, 5);
     assert_int_equal(bench_series_sum(series, 0, 3).posted, 1);
+    static struct bench_result result;
+    bench_series_take(series, 0, &result);
+    assert_int_equal(result.seconds_count, 3);
+    bench_result_deinit(&result);
     bench_series_close(series);
     bench_series_close(NULL);
 }
