@@ -32,9 +32,9 @@ static void write_results(const char *request, char step, struct buffer *out)
         const char *next = strstr(at + 1, "{\"id\":\"");
         seq += 1;
         write_format(out, "%s%s", seq > 1 ? "," : "", batch ? "{" : "");
-        if (step == 'm' && next == NULL) {
+        if ((step == 'm' || step == 'v') && next == NULL) {
             write_format(out, "\"error\":");
-            write_error("insufficient_funds", false, true, out);
+            write_error(step == 'm' ? "insufficient_funds" : "internal", false, step == 'm', out);
         } else {
             write_format(out, batch ? "\"result\":" : "");
             write_result(step == 'i' ? "0198d2c4-a0f0-7c3e-9b1f-5a1122334455" : at + 7, step == 'r',
@@ -60,6 +60,10 @@ static void write_answer(const char *request, char step, struct buffer *out)
     case 'f':
         write_format(out, "\"error\":");
         write_error(step == 'e' ? "not_found" : "account_closed", false, step == 'f', out);
+        break;
+    case 'x':
+        write_format(out, "\"error\":");
+        write_error("internal", false, false, out);
         break;
     case 'o':
     case 'u':

@@ -4,6 +4,7 @@
  *
  *   p posted        r posted, as a replay     i posted, but another id    m the last item refused
  *   o overloaded    u unknown                 f refused for good          n never answered
+ *   x refused, not recorded                   v the same for the last item
  *   g no JSON       s of an idle slot         t answered twice            c closes instead
  *   a a read's result                         e a read's error
  */

@@ -383,6 +383,35 @@ static void test_doubt_is_not_lost_by_a_refusal(void **state)
     CHECK_COUNTS(.unknown = 1, .retries = 1);
 }
 
+/* The same where the refusal is final for this attempt, but was not recorded under the id. */
+static void test_only_a_recorded_refusal_ends_a_doubt(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *steps;
+        struct bench_counts counts;
+    } rows[] = {
+        {"x", {.refused = 3, .requests = 1}},
+        {"cx", {.unknown = 3, .requests = 1, .retries = 1}},
+        {"cf", {.refused = 3, .requests = 1, .retries = 1}},
+        {"cm", {.posted = 2, .refused = 1, .requests = 1, .retries = 1}},
+        {"cv", {.posted = 2, .unknown = 1, .requests = 1, .retries = 1}},
+        {"v", {.posted = 2, .refused = 1, .requests = 1}},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (i > 0) {
+            (void)teardown(NULL);
+            (void)setup(NULL);
+        }
+        world.options.retry = true;
+        world.options.payments = 3;
+        begin(rows[i].steps);
+        send_ago(0);
+        const struct bench_counts counts = finish();
+        check_counts(&counts, &rows[i].counts);
+    }
+}
+
 /* ---- answers that no node gives ------------------------------------------------------------- */
 
 static void test_another_id_is_no_answer(void **state)
@@ -543,6 +572,7 @@ int main(void)
         LINE_TEST(test_a_dead_node_is_passed_over),
         LINE_TEST(test_what_rests_at_the_end_was_refused),
         LINE_TEST(test_doubt_is_not_lost_by_a_refusal),
+        LINE_TEST(test_only_a_recorded_refusal_ends_a_doubt),
         LINE_TEST(test_another_id_is_no_answer),
         LINE_TEST(test_broken_json_is_no_answer),
         LINE_TEST(test_an_answer_to_nothing_ends_the_connection),
