@@ -16,7 +16,11 @@ enum client_exit bench_totals_read(struct console *console, uint64_t min_seq,
 {
     struct reply reply;
     buffer_clear(&console->params);
-    write_format(&console->params, "{\"min_seq\":%llu}", (unsigned long long)min_seq);
+    if (min_seq == 0) {
+        write_format(&console->params, "{}"); /* the newest state, as the leader has it */
+    } else {
+        write_format(&console->params, "{\"min_seq\":%llu}", (unsigned long long)min_seq);
+    }
     enum client_exit end = console_call(console, "ledger.totals", &reply);
     if (end != CLIENT_DONE) {
         return end;

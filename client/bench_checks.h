@@ -12,7 +12,7 @@ struct bench_totals {
     bool balanced;    /* in every currency */
 };
 
-/* Reads the totals of a state that has at least min_seq. Prints what is wrong. */
+/* Reads the totals of a state that has at least min_seq; 0: of the newest. Prints what is wrong. */
 enum client_exit bench_totals_read(struct console *console, uint64_t min_seq,
                                    struct bench_totals *totals);
 

@@ -215,6 +215,7 @@ static void write_rates(struct json_writer *writer, const struct bench_result *r
     }
     json_object_close(writer);
     field_latency(writer, "latency_us", &result->latency_us);
+    json_field_unsigned(writer, "without_latency_requests", result->without_latency_requests);
     field_latency(writer, "read_latency_us", &result->read_latency_us);
 }
 

@@ -75,6 +75,7 @@ void lane_close(struct lane *lane)
     lane->closing = true;
     lane->ended = true;
     lane->counts.not_sent_requests += lane->schedule.count;
+    lane->meant_requests += lane->schedule.count;
     uv_close((uv_handle_t *)&lane->go, NULL);
     uv_close((uv_handle_t *)&lane->second_timer, NULL);
     uv_close((uv_handle_t *)&lane->drain_timer, NULL);
@@ -159,7 +160,9 @@ void lane_pump(struct lane *lane)
     const uint64_t now_ns = lane_now_ns();
     lane_clock(lane, now_ns);
     if (lane_open_loop(lane)) {
-        lane->counts.not_sent_requests += bench_schedule_advance(&lane->schedule, now_ns);
+        const uint64_t dropped = bench_schedule_advance(&lane->schedule, now_ns);
+        lane->counts.not_sent_requests += dropped;
+        lane->meant_requests += now_ns >= lane->window_begin_ns ? dropped : 0;
     }
     if (now_ns >= lane->window_end_ns) {
         lane_end(lane);
@@ -167,7 +170,7 @@ void lane_pump(struct lane *lane)
     uint64_t intended_ns = 0;
     while (!list_empty(&lane->ready) && lane_next(lane, now_ns, &intended_ns)) {
         struct line *line = CONTAINER_OF(lane->ready.next, struct line, ready);
-        if (lane_open_loop(lane) && !lane->backlogged) {
+        if (lane_open_loop(lane) && !lane->backlogged && intended_ns >= lane->window_begin_ns) {
             histogram_add(&lane->late_us, (now_ns - intended_ns) / 1000);
         }
         line_send_new(line, intended_ns, now_ns);
@@ -183,6 +186,16 @@ void lane_pump(struct lane *lane)
 
 /* ---- life --------------------------------------------------------------------------------- */
 
+/* Nanoseconds between two requests of this lane, on average. */
+static double lane_gap_ns(const struct lane *lane)
+{
+    const struct bench_options *options = lane->plan->options;
+    const double requests = (double)options->mix_payments + options->mix_reads;
+    const double operations =
+        ((double)options->mix_payments * options->payments + options->mix_reads) / requests;
+    return 1e9 * operations / (double)options->rate_per_s * lane->load->lanes_count;
+}
+
 /* The main thread said when to begin, or to give up. */
 static void on_go(uv_async_t *async)
 {
@@ -196,25 +209,18 @@ static void on_go(uv_async_t *async)
         return;
     }
     const struct bench_options *options = lane->plan->options;
+    const uint32_t lanes_count = lane->load->lanes_count;
     lane->started = true;
     lane->start_ns = start_ns;
     lane->window_begin_ns = start_ns + options->warmup_s * UINT64_C(1000000000);
     lane->window_end_ns = lane->window_begin_ns + options->seconds * UINT64_C(1000000000);
     lane->cpu_begin_ns = thread_cpu_ns();
     if (lane_open_loop(lane)) {
-        bench_schedule_begin(&lane->schedule, start_ns, lane->window_end_ns);
+        /* Lanes in turn, so that even gaps are even over all of them. */
+        const uint64_t shift_ns = (uint64_t)(lane_gap_ns(lane) * lane->index / lanes_count);
+        bench_schedule_begin(&lane->schedule, start_ns + shift_ns, lane->window_end_ns);
     }
     on_second(&lane->second_timer);
-}
-
-/* Nanoseconds between two requests of this lane, on average. */
-static double lane_gap_ns(const struct lane *lane)
-{
-    const struct bench_options *options = lane->plan->options;
-    const double requests = (double)options->mix_payments + options->mix_reads;
-    const double operations =
-        ((double)options->mix_payments * options->payments + options->mix_reads) / requests;
-    return 1e9 * operations / (double)options->rate_per_s * lane->load->lanes_count;
 }
 
 static void arrival_open(struct lane *lane)

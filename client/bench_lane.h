@@ -77,6 +77,7 @@ struct lane {
     struct bench_counts run;
     struct bench_errors errors;
     struct histogram latency_us, read_latency_us, late_us;
+    uint64_t meant_requests; /* with payments, meant to start in the measured time */
     uint64_t cpu_begin_ns, cpu_end_ns;
     uint64_t seq;
     pthread_t thread;

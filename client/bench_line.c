@@ -99,6 +99,11 @@ static void slot_send(struct line *line, uint32_t index)
     }
 }
 
+static bool slot_is_measured(const struct lane *lane, const struct slot *slot)
+{
+    return slot->intended_ns >= lane->window_begin_ns && slot->intended_ns < lane->window_end_ns;
+}
+
 void line_send_new(struct line *line, uint64_t intended_ns, uint64_t now_ns)
 {
     struct lane *lane = line->lane;
@@ -116,6 +121,7 @@ void line_send_new(struct line *line, uint64_t intended_ns, uint64_t now_ns)
     } else {
         const uint32_t now_ms = (uint32_t)((now_ns - lane->start_ns) / 1000000);
         slot->number = bench_ids_give(&lane->ids, now_ms, &slot->ms);
+        lane->meant_requests += slot_is_measured(lane, slot) ? 1 : 0;
     }
     slot_send(line, index);
     line_update(line);
@@ -156,8 +162,7 @@ static void line_rest(struct line *line, uint32_t rest_ms)
 static void latency_note(struct lane *lane, const struct slot *slot, uint64_t now_ns)
 {
     const uint64_t latency_us = (now_ns - slot->intended_ns) / 1000;
-    const bool measured =
-        slot->intended_ns >= lane->window_begin_ns && slot->intended_ns < lane->window_end_ns;
+    const bool measured = slot_is_measured(lane, slot);
     if (!slot->reads) {
         histogram_add(&lane->second_us, latency_us);
     }

@@ -116,9 +116,11 @@ void bench_load_result(struct bench_load *load, struct bench_result *result)
     for (uint32_t i = 0; i < load->lanes_count; i++) {
         const struct lane *lane = &load->lanes[i];
         assert(!lane->running);
+        assert(lane->meant_requests >= lane->latency_us.count);
         const uint64_t cpu_us = (lane->cpu_end_ns - lane->cpu_begin_ns) / 1000;
         bench_counts_add(&result->run, &lane->run);
         histogram_merge(&result->latency_us, &lane->latency_us);
+        result->without_latency_requests += lane->meant_requests - lane->latency_us.count;
         histogram_merge(&result->read_latency_us, &lane->read_latency_us);
         histogram_merge(&result->generator.late_us, &lane->late_us);
         for (uint32_t row = 0; row < lane->errors.count; row++) {

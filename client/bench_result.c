@@ -18,8 +18,21 @@ void bench_counts_add(struct bench_counts *to, const struct bench_counts *from)
     to->retries += from->retries;
 }
 
-void bench_errors_add(struct bench_errors *errors, struct text code, uint64_t count)
+/* As all codes of a node are: they go into JSON as keys. */
+static bool code_is_plain(struct text code)
 {
+    for (size_t i = 0; i < code.size; i++) {
+        const char c = code.data[i];
+        if (c != '_' && (c < 'a' || c > 'z') && (c < '0' || c > '9')) {
+            return false;
+        }
+    }
+    return code.size > 0 && code.size < BENCH_CODE_BYTES;
+}
+
+void bench_errors_add(struct bench_errors *errors, struct text answered, uint64_t count)
+{
+    const struct text code = code_is_plain(answered) ? answered : TEXT("other");
     uint32_t at = 0;
     assert(errors->count <= BENCH_CODES_MAX);
     while (at < errors->count && !text_equal(text_of(errors->rows[at].code), code)) {

@@ -34,8 +34,8 @@ struct bench_errors {
     uint32_t count;
 };
 
-/* Counts one answer; where the table is full, under "other". */
-void bench_errors_add(struct bench_errors *errors, struct text code, uint64_t count);
+/* Counts answers; where the table is full, or the code is none of a node, under "other". */
+void bench_errors_add(struct bench_errors *errors, struct text answered, uint64_t count);
 
 /* One second of the run. */
 struct bench_second {
@@ -94,6 +94,7 @@ struct bench_result {
     struct bench_counts window;  /* of the measured time */
     struct histogram latency_us; /* of requests with payments, from the intended start */
     struct histogram read_latency_us;
+    uint64_t without_latency_requests; /* refused, unknown, not sent: the percentiles lack them */
     struct bench_errors errors;
     struct bench_second *seconds; /* from the beginning of the warm-up */
     uint32_t seconds_count;

@@ -137,6 +137,10 @@ void bench_report_text(const struct console *console, const struct bench_options
                   per_s(result->window.reads, result->window_us), (double)result->window_us / 1e6);
     print_errors(out, result);
     print_latency(out, "latency", &result->latency_us);
+    if (result->without_latency_requests > 0) {
+        (void)fprintf(out, "           but %llu requests have none: refused, unknown, not sent\n",
+                      (unsigned long long)result->without_latency_requests);
+    }
     print_latency(out, "reads", &result->read_latency_us);
     (void)fprintf(out, "generator  %.2f cores, busiest thread %.0f %% of one, %.2f us a payment\n",
                   ratio(generator->cpu_us, result->window_us),

@@ -42,16 +42,14 @@ static enum client_exit bench_prepare(struct bench *bench)
             return console_fail(console, "%.200s: %s", path, strerror(errno));
         }
     }
-    enum client_exit end = bench_accounts_open(console, &bench->options);
-    end = end == CLIENT_DONE ? bench_totals_read(console, 0, &bench->before) : end;
-    if (end != CLIENT_DONE) {
-        return end;
-    }
+    /* Before the accounts: their load is none of the machine's. */
     if (!bench_machine_read(bench->options.flush_dir, &bench->result.machine, error,
                             sizeof(error))) {
         return console_fail(console, "%s", error);
     }
-    return CLIENT_DONE;
+    enum client_exit end = bench_accounts_open(console, &bench->options);
+    end = end == CLIENT_DONE ? bench_totals_read(console, 0, &bench->before) : end;
+    return end;
 }
 
 /* ---- while -------------------------------------------------------------------------------- */
@@ -74,13 +72,22 @@ static void progress_print(const struct bench *bench, uint32_t second)
     (void)fflush(bench->console->errors);
 }
 
+/* Sleeps a moment, but not over the end of a second: what ends there is read then. */
+static void watch_pause(uint64_t now_ns, uint64_t start_ns)
+{
+    const uint64_t passed_ns = now_ns < start_ns ? 0 : (now_ns - start_ns) % 1000000000;
+    const uint64_t left_ns = 1000000000 - passed_ns;
+    const uint64_t most_ns = (uint64_t)WATCH_MS * 1000000;
+    const struct timespec pause = {.tv_nsec = (long)(left_ns < most_ns ? left_ns : most_ns)};
+    (void)nanosleep(&pause, NULL);
+}
+
 /* Follows the run until the measured time is over; reads the nodes at its begin and end. */
 static void bench_watch(struct bench *bench)
 {
     const struct bench_options *options = &bench->options;
     const uint64_t start_ns = atomic_load(&bench->load.start_ns);
     const uint32_t seconds = options->warmup_s + options->seconds;
-    const struct timespec pause = {.tv_nsec = (long)WATCH_MS * 1000000};
     uint32_t shown = 0;
     bool begun = false;
     for (;;) {
@@ -99,7 +106,7 @@ static void bench_watch(struct bench *bench)
         if (second >= seconds) {
             break;
         }
-        (void)nanosleep(&pause, NULL);
+        watch_pause(now_ns, start_ns);
     }
     bench_nodes_read(&bench->console->options, bench->end);
     if (options->progress) {
@@ -161,13 +168,7 @@ static enum client_exit bench_report(struct bench *bench)
 {
     struct console *console = bench->console;
     const struct bench_result *result = &bench->result;
-    if (bench->series_file != NULL &&
-        (!bench_report_series(&bench->options, result, bench->series_file) ||
-         fflush(bench->series_file) != 0)) {
-        return console_fail(console, "%.200s: %s", bench->options.series, strerror(errno));
-    }
     if (console->json) {
-        buffer_clear(&console->params);
         struct buffer out;
         buffer_init(&out, CLIENT_ANSWER_BYTES_MAX);
         bench_report_json(console, &bench->options, result, &out);
@@ -179,6 +180,11 @@ static enum client_exit bench_report(struct bench *bench)
         }
     } else {
         bench_report_text(console, &bench->options, result);
+    }
+    if (bench->series_file != NULL &&
+        (!bench_report_series(&bench->options, result, bench->series_file) ||
+         fflush(bench->series_file) != 0)) {
+        return console_fail(console, "%.200s: %s", bench->options.series, strerror(errno));
     }
     return CLIENT_DONE;
 }
@@ -227,8 +233,10 @@ static enum client_exit bench_whole(struct bench *bench)
         bench_nodes_compare(&console->options, bench->begin, bench->end, bench->result.nodes);
         bench_check(bench);
         bench_series_take(bench->load.series, options->warmup_s + options->seconds, &bench->result);
+        /* What a check found counts more than a result that could not be written. */
         end = bench_report(bench);
-        end = end == CLIENT_DONE ? bench_judge(bench) : end;
+        const enum client_exit verdict = bench_judge(bench);
+        end = verdict == CLIENT_REFUSED || end == CLIENT_DONE ? verdict : end;
     }
     bench_load_close(&bench->load);
     bench_series_close(bench->load.series);

@@ -120,6 +120,7 @@ static void test_rates_are_of_the_measured_time(void **state)
     rig->result.window = (struct bench_counts){
         .posted = 4010, .requests = 401, .reads = 2, .overloaded = 5, .refused = 6};
     rig->result.run = (struct bench_counts){.posted = 9000, .unknown = 3, .retries = 8};
+    rig->result.without_latency_requests = 12;
     bench_errors_add(&rig->result.errors, TEXT("overloaded"), 5);
     for (uint64_t i = 1; i <= 20; i++) {
         histogram_add(&rig->result.latency_us, i);
@@ -143,6 +144,7 @@ static void test_rates_are_of_the_measured_time(void **state)
     check_field(root, "latency_us.p99_9", "20");
     check_field(root, "latency_us.max", "20");
     check_field(root, "read_latency_us.count", "0");
+    check_field(root, "without_latency_requests", "12");
 }
 
 static void test_nodes_that_were_not_read_have_no_figures(void **state)

@@ -157,6 +157,7 @@ static void test_what_is_not_answered_ends_as_unknown(void **state)
     assert_int_equal(run->unknown, 1);
     assert_int_equal(run->posted + run->refused + run->requests, 0);
     assert_true(run->not_sent_requests >= 497 && run->not_sent_requests <= 500);
+    assert_int_equal(bench->result.without_latency_requests, run->not_sent_requests + 1);
     assert_string_equal(bench->load.reason, "requests were left without an answer at the end");
     bench_rig_close(bench);
     rig_close(rig);

@@ -38,6 +38,7 @@ static void test_every_payment_is_posted_once(void **state)
     /* The seconds hold all of it; what was meant to begin in the time has a latency. */
     assert_int_equal(sum_of(bench).posted, run->posted);
     assert_int_equal(bench->result.latency_us.count, run->requests);
+    assert_int_equal(bench->result.without_latency_requests, 0);
     assert_int_equal(bench->result.generator.late_us.count, 0);
     assert_true(bench->result.generator.cpu_us >= bench->result.generator.busiest_cpu_us);
     assert_true(bench->result.generator.busiest_cpu_us > 0);
@@ -93,6 +94,7 @@ static void test_without_retry_a_refusal_is_counted(void **state)
     assert_int_equal(run->refused, atomic_load(&rig->node.submitted));
     /* 8 in flight, a rest of 100 ms: about eleven rounds. */
     assert_true(run->refused >= 8 && run->refused <= 8 * 20);
+    assert_int_equal(bench->result.without_latency_requests, run->refused);
     assert_string_equal(bench->result.errors.rows[0].code, "no_leader");
     assert_int_equal(bench->result.errors.rows[0].count, run->refused);
     bench_rig_close(bench);

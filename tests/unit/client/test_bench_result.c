@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void test_every_count_is_added(void **state)
 {
@@ -52,6 +53,23 @@ static void test_codes_beyond_the_table_are_counted_as_other(void **state)
         sum += errors.rows[i].count;
     }
     assert_int_equal(sum, 2 * (BENCH_CODES_MAX + 5));
+}
+
+static void test_what_is_no_code_is_counted_as_other(void **state)
+{
+    (void)state;
+    struct bench_errors errors = {.count = 0};
+    char large[BENCH_CODE_BYTES + 1];
+    memset(large, 'a', sizeof(large));
+    large[BENCH_CODE_BYTES] = '\0';
+    bench_errors_add(&errors, TEXT("a\"b"), 1);
+    bench_errors_add(&errors, TEXT(""), 1);
+    bench_errors_add(&errors, text_of(large), 1);
+    bench_errors_add(&errors, text_of(large + 1), 1);
+    assert_int_equal(errors.count, 2);
+    assert_string_equal(errors.rows[0].code, "other");
+    assert_int_equal(errors.rows[0].count, 3);
+    assert_int_equal(strlen(errors.rows[1].code), BENCH_CODE_BYTES - 1);
 }
 
 static struct bench_checks good_checks(void)
@@ -110,6 +128,7 @@ int main(void)
         cmocka_unit_test(test_every_count_is_added),
         cmocka_unit_test(test_a_code_has_one_row),
         cmocka_unit_test(test_codes_beyond_the_table_are_counted_as_other),
+        cmocka_unit_test(test_what_is_no_code_is_counted_as_other),
         cmocka_unit_test(test_checks_pass_only_when_all_were_made),
         cmocka_unit_test(test_each_check_can_fail),
         cmocka_unit_test(test_the_seconds_are_freed),

@@ -86,12 +86,15 @@ static void test_rates_and_latencies(void **state)
               "4 sent again\n");
     check_has("errors     overloaded 5, unknown 2\n");
     check_has("latency    p50 0.050, p90 0.050, p99 0.050, p99.9 0.050, max 0.050 ms\n");
+    check_lacks("requests have none");
     check_lacks("reads      p50");
+    rig->result.without_latency_requests = 17;
     check_has("0.30 cores, busiest thread 25 % of one, 200.00 us a payment\n");
     rig->options.rate_per_s = 100;
     histogram_add(&rig->result.read_latency_us, 50);
     report();
     check_has("open loop at 100/s (poisson)\n");
+    check_has("but 17 requests have none: refused, unknown, not sent\n");
     check_has("reads      p50");
 }
 
