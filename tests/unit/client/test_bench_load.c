@@ -125,13 +125,20 @@ struct change {
 static struct bench_rig *run_with_change(struct rig *rig, const struct change *change)
 {
     char error[256] = "";
+    const uint64_t begin_ms = test_now_ms();
     struct bench_rig *bench = bench_rig_open(rig->port);
     bench->options.retry = true;
+    bench->options.connections = 1;
+    bench->options.in_flight = 8;
     atomic_store(&rig->node.code, change->first);
     bench_rig_begin(bench);
     check_ok(bench_load_open(&bench->load, error, sizeof(error)));
     bench_load_start(&bench->load);
-    wait_for_count(&rig->node.submitted, 16); /* each of the eight was sent again once */
+    /* So that each of the eight was sent again, and answered as at first, once or twice. */
+    while (atomic_load(&rig->node.submitted) < 24) {
+        assert_true(test_now_ms() - begin_ms < 10000);
+        test_sleep_ms(1);
+    }
     atomic_store(&rig->node.code, change->then);
     bench_load_join(&bench->load);
     bench_load_result(&bench->load, &bench->result);
@@ -147,7 +154,7 @@ static void test_with_retry_refusals_are_sent_again(void **state)
     struct bench_rig *bench = run_with_change(rig, &change);
     const struct bench_counts *run = &bench->result.run;
     assert_int_equal(run->refused + run->unknown, 0);
-    assert_true(run->retries >= 16);
+    assert_true(run->retries >= 8);
     assert_int_equal(run->requests + run->retries, atomic_load(&rig->node.submitted));
     assert_int_equal(bench_load_ids(&bench->load, 0)->acknowledged_count, run->posted);
     bench_rig_close(bench);
@@ -162,7 +169,7 @@ static void test_with_retry_unknown_ends_with_an_answer(void **state)
     const struct change change = {.first = CODE_UNKNOWN, .then = CODE_OK};
     struct bench_rig *bench = run_with_change(rig, &change);
     assert_int_equal(bench->result.run.refused + bench->result.run.unknown, 0);
-    assert_true(bench->result.run.posted > 0 && bench->result.run.retries >= 16);
+    assert_true(bench->result.run.posted > 0 && bench->result.run.retries >= 8);
     bench_rig_close(bench);
     rig_close(rig);
 }
