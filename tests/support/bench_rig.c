@@ -48,6 +48,7 @@ void bench_rig_add(struct bench_rig *rig, uint16_t port)
 
 void bench_rig_begin(struct bench_rig *rig)
 {
+    bench_series_close(rig->load.series);
     bench_plan_init(&rig->plan, &rig->options, clock_wall_ns(clock_system()));
     rig->load =
         (struct bench_load){.options = &rig->options, .client = &rig->client, .plan = &rig->plan};

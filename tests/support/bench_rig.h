@@ -23,7 +23,7 @@ void bench_rig_close(struct bench_rig *rig);
 
 /* One more node, to which payments go as well. */
 void bench_rig_add(struct bench_rig *rig, uint16_t port);
-/* Makes the plan, and what bench_load_open needs. */
+/* Makes the plan, and what bench_load_open needs. May be called again after changed options. */
 void bench_rig_begin(struct bench_rig *rig);
 /* Begins, opens, starts, joins, adds up. */
 void bench_rig_run(struct bench_rig *rig);
