@@ -192,8 +192,9 @@ enum {
     SCRUB_PAUSE_FACTOR = 20,            /* and so many times as long as the piece took */
     SCRUB_PASS_PAUSE_MS = 5000,         /* small ledgers need not be read all the time */
     SCRUB_TOTALS_ACCOUNTS_MAX = 100000, /* read at once, in about 100 ms, to add them up */
-    RECORD_BYTES_MAX = 32 * 1024,       /* 64 legs with texts, metadata, 128 sides of 49 bytes */
-    READER_AGE_MS_MAX = 1000,           /* a read transaction is never held longer */
+    SCRUB_ENTRIES_ACCOUNTS_MAX = 8 * 1024 * 1024, /* noted meanwhile, 8 bytes each: 64 MiB */
+    RECORD_BYTES_MAX = 32 * 1024, /* 64 legs with texts, metadata, 128 sides of 49 bytes */
+    READER_AGE_MS_MAX = 1000,     /* a read transaction is never held longer */
     /* The same for the ledger's map, where applying what is in the log would stop every node; an
      * eighth of small maps. It holds what comes in between two looks, some 400 ms of payments. */
     MAP_RESERVE_BYTES = 256 * 1024 * 1024,

@@ -101,6 +101,16 @@ static void table_begin(struct scrub *scrub, enum table table)
     scrub->last_number = 0;
 }
 
+/* LMDB counts as many accounts as the position. Without memory for them they are looked up. */
+static void entries_begin(struct scrub *scrub)
+{
+    free(scrub->entries);
+    scrub->entries = NULL;
+    if (scrub->mode == SCRUB_AT_ONCE && scrub->begin.accounts_count <= SCRUB_ENTRIES_ACCOUNTS_MAX) {
+        scrub->entries = calloc(scrub->begin.accounts_count + 1, sizeof(*scrub->entries));
+    }
+}
+
 static enum status pass_begin(struct scrub *scrub)
 {
     scrub->begin = scrub->now;
@@ -112,6 +122,9 @@ static enum status pass_begin(struct scrub *scrub)
     enum status status = counts_check(scrub);
     if (status == STATUS_OK) {
         status = small_counts_check(scrub);
+    }
+    if (status == STATUS_OK) {
+        entries_begin(scrub);
     }
     return status == STATUS_OK ? newest_digest_check(scrub) : status;
 }
@@ -322,6 +335,7 @@ void scrub_close(struct scrub *scrub)
     }
     store_read_end(scrub->txn);
     free(scrub->sums);
+    free(scrub->entries);
     free(scrub);
 }
 

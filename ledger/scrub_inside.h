@@ -30,7 +30,11 @@ struct scrub {
     uint64_t payments_early;
     uint64_t references_early; /* payments that own a reference */
     struct scrub_sum *sums;    /* by currency number; CURRENCIES_MAX + 1 */
-    struct record record;      /* scratch */
+    /* By account number: how many entries it has. Where a pass sees one moment, its walk through
+     * the accounts notes here what each side of a payment would look up again. NULL: it looks up.
+     */
+    uint64_t *entries;
+    struct record record; /* scratch */
     struct entry_command command;
 };
 

@@ -151,6 +151,9 @@ enum status scrub_account(struct scrub *scrub, const struct store_row *row)
     if (status == STATUS_OK) {
         status = newest_entry(scrub, row, &account);
     }
+    if (scrub->entries != NULL && number <= scrub->begin.accounts_count) {
+        scrub->entries[number] = account.entries_count;
+    }
     struct scrub_sum *sum = &scrub->sums[account.currency];
     sum->debits_posted += account.debits_posted;
     sum->credits_posted += account.credits_posted;
@@ -202,21 +205,38 @@ enum status scrub_meta(struct scrub *scrub, const struct store_row *row)
 
 /* ---- payments ------------------------------------------------------------------------------ */
 
+/* The account of a side of the payment: how many entries it has. */
+static enum status entries_of(struct scrub *scrub, const struct store_row *row, uint64_t number,
+                              uint64_t *entries)
+{
+    /* The walk through the accounts was in this transaction, and found all of them. */
+    if (scrub->entries != NULL && number >= 1 && number <= scrub->begin.accounts_count) {
+        *entries = scrub->entries[number];
+        return STATUS_OK;
+    }
+    struct account account;
+    enum status status = store_account(scrub->txn, number, &account);
+    status = referred(scrub, row, status, "an account of it is missing");
+    if (status == STATUS_OK) {
+        *entries = account.entries_count;
+    }
+    return status;
+}
+
 /* No account may be behind an entry: that would be an old page in place of a new one. */
 static enum status sides_reached(struct scrub *scrub, const struct store_row *row)
 {
     const struct decision *decision = &scrub->record.decision;
     for (uint32_t i = 0; i < decision->sides_count; i++) {
         const struct entry_side *side = &decision->sides[i];
-        struct account account;
-        enum status status = store_account(scrub->txn, side->account, &account);
-        status = referred(scrub, row, status, "an account of it is missing");
+        uint64_t entries = 0;
+        const enum status status = entries_of(scrub, row, side->account, &entries);
         if (status != STATUS_OK) {
             return status;
         }
-        if (account.entries_count < side->number) {
+        if (entries < side->number) {
             return scrub_damage(scrub, TABLE_ACCOUNTS,
-                                (struct text){.data = (const char *)&account.number, .size = 8},
+                                (struct text){.data = (const char *)&side->account, .size = 8},
                                 "the account is behind a payment of its own");
         }
     }
