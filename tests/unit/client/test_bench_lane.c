@@ -90,6 +90,7 @@ static void test_the_warm_up_is_not_measured(void **state)
     /* But for what was sent before the window's begin and answered after it. */
     assert_true(latencies <= bench->result.run.requests - warm.requests);
     assert_true(latencies + 8 >= bench->result.run.requests - warm.requests);
+    assert_int_equal(bench->result.without_latency_requests, 0);
     bench_rig_close(bench);
     rig_close(rig);
 }
@@ -110,6 +111,9 @@ static void test_the_open_loop_sends_at_its_times(void **state)
     assert_true(run->requests + run->not_sent_requests <= 102);
     assert_int_equal(run->posted, 3 * run->requests);
     assert_int_equal(bench->result.latency_us.count, run->requests);
+    /* The two threads take turns. */
+    assert_int_equal(bench->load.lanes[1].schedule.begin_ns,
+                     bench->load.lanes[0].schedule.begin_ns + SECOND_NS / 100);
     assert_true(bench->result.generator.late_us.count > 0);
     bench_rig_close(bench);
     rig_close(rig);
