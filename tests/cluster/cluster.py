@@ -97,14 +97,15 @@ class Cluster:
     """Options: nodes, tls (clients speak TLS too), raft and top: further "key = value" lines of
     those sections of cluster.conf, node_lines: {number: lines in the node's section}."""
 
-    def __init__(self, build, nodes=3, tls=False, raft="", top="", node_lines=None, name="test"):
+    def __init__(self, build, nodes=3, tls=False, raft="", top="", node_lines=None, name="test",
+                 base="/tmp"):
         self.build = build
         self.tls = tls
         self.raft = raft
         self.top = top
         self.name = name
         self.node_lines = node_lines or {}
-        self.dir = tempfile.mkdtemp(prefix="payledger-cluster-", dir="/tmp")
+        self.dir = tempfile.mkdtemp(prefix="payledger-cluster-", dir=base)
         self.config = os.path.join(self.dir, "cluster.conf")
         self.pki = os.path.join(self.dir, "pki")
         self._ssl = None

@@ -1,0 +1,356 @@
+"""Targets of growth, connections, slow nodes and recovery."""
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime
+import os
+import resource
+import sys
+import threading
+import time
+
+from . import figures, payledger, workspace
+from .context import SINGLE, Skipped
+from .speed import Outcome, open_loop_needed, ms, per_s, rate, rates, seconds_of
+
+sys.path.insert(0, os.path.join(payledger.ROOT, "tests", "cluster"))
+
+from proxy import Proxy  # noqa: E402: the path comes first
+
+IDLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "idle.py")
+IDLE_WAIT_S = 120
+SLOW_LINK_BYTES_PER_S = 1_000_000
+SLOW_DISK_MS = 200
+READY_POLL_S = 0.02
+SNAPSHOTS_AWAY = 3  # snapshots that the leader takes meanwhile: the log before them is gone
+FILL_STEP = 100_000
+COPY_WAIT_S = 1800
+
+
+def stored_payments(context):
+    return context.options.payments or (200_000 if context.quick else 10_000_000)
+
+
+def growth(context):
+    payments = stored_payments(context)
+    accounts = 100_000 if context.quick else 1_000_000
+    load = context.timed(SINGLE, accounts=accounts)
+    system = context.own()
+    try:
+        system.start()
+        system.open(accounts)
+        empty_bytes = system.disk_bytes(1)
+        before_count = system.stored()
+        empty = {ids: system.run(dataclasses.replace(load, ids=ids)) for ids in id_kinds(system)}
+        stored = system.fill(payments, accounts)
+        full = {ids: system.run(dataclasses.replace(load, ids=ids)) for ids in id_kinds(system)}
+        settle(system)
+        bytes_each = (system.disk_bytes(1) - empty_bytes) / (system.stored() - before_count)
+        memory = max(workspace.memory_bytes([pid]) for pid in system.roots())
+    finally:
+        system.close()
+    shares = {ids: rate(full[ids]) / rate(empty[ids]) for ids in full}
+    text = "; ".join(f"ids {ids}: {per_s(full[ids])} of {per_s(empty[ids])}, "
+                     f"{figures.percent_text(share)}" for ids, share in shares.items())
+    text += (f"; {stored:,} payments, {accounts:,} accounts; memory {memory >> 20} MiB; "
+             f"{bytes_each:.0f} bytes of disk per payment")
+    return Outcome(text, min(shares.values()) >= 0.7 and memory < 512 << 20 and bytes_each <= 450,
+                   {"shares": shares, "memory_bytes": memory, "bytes_per_payment": bytes_each,
+                    "stored": stored, "accounts": accounts})
+
+
+def id_kinds(system):
+    return ("v7", "random") if system.knows("--ids") else ("v7",)
+
+
+def settle(system):
+    """Until all nodes have applied the same, so that their files hold the same."""
+    asyncio.run(system.cluster.wait_equal(120))
+
+
+# ---- connections -----------------------------------------------------------------------------
+
+def connections(context):
+    count = 1_000 if context.quick else 10_000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count + 2000:
+        raise Skipped(f"at most {hard} open files are allowed (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    system = context.own()
+    idle = None
+    try:
+        system.start()
+        before = open_or_closed(context, system)
+        settled = sum(workspace.memory_bytes([pid]) for pid in system.roots())
+        idle = context.space.spawn(
+            "idle", "/usr/bin/python3", "-B", IDLE, str(count),
+            *[str(node.client_port) for node in system.cluster.nodes.values()])
+        wait_said(context, idle, "idle", "ready")
+        time.sleep(1)
+        each = (sum(workspace.memory_bytes([pid]) for pid in system.roots()) - settled) / count
+        after = open_or_closed(context, system)
+        if "closed a connection" in context.space.log_tail("idle"):
+            raise workspace.Failed("a node closed an idle connection")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if idle is not None:
+            context.space.stop(idle)
+        system.close()
+    times = after["latency_us"]["p99"] / before["latency_us"]["p99"]
+    text = (f"{count:,} idle clients: {each / 1024:.1f} KiB each; p99 {ms(after, 'p99')}, "
+            f"{figures.ratio_text(times)} x that without them ({ms(before, 'p99')})")
+    return Outcome(text, each <= 16 * 1024 and times <= 1.2,
+                   {"bytes_each": each, **rates({"without": before, "with": after})})
+
+
+def open_or_closed(context, system):
+    """A third of the peak, so that the p99 is the system's and not the queue's."""
+    if not system.knows("--rate"):
+        return system.run(context.timed(SINGLE))
+    return context.open_loop(system, context.peak(system) / 3, context.seconds)
+
+
+def wait_said(context, process, name, word):
+    deadline = time.monotonic() + IDLE_WAIT_S
+    while word not in context.space.log_tail(name):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise workspace.Failed(f"{name}: {context.space.log_tail(name).strip()}")
+        time.sleep(0.1)
+
+
+# ---- one slow follower -----------------------------------------------------------------------
+
+class Link:
+    """Proxies before a node's peer port, in a thread with a loop of its own."""
+
+    def __init__(self, listen_port, target_port):
+        self.loop = asyncio.new_event_loop()
+        self.proxy = Proxy(listen_port, target_port)
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+        self.call(self.proxy.start())
+
+    def call(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
+
+    def close(self):
+        self.call(self.proxy.close())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+
+@contextlib.contextmanager
+def paused(context):
+    system = context.own()
+    try:
+        system.start()
+        follower = asyncio.run(system.cluster.follower())
+        system.only = [n for n in system.cluster.nodes if n != follower]
+        yield (system, lambda: system.cluster.pause(follower),
+               lambda: system.cluster.resume(follower))
+    finally:
+        system.close()
+
+
+@contextlib.contextmanager
+def slow_disk(context):
+    shim = os.path.join(context.options.build, "bench", "libslow_disk.so")
+    if not os.path.exists(shim):
+        raise Skipped("bench/libslow_disk.so is not built")
+    system = context.own()
+
+    def restart(env):
+        follower = system.follower
+        system.cluster.kill(follower)
+        system.cluster.start(follower, env=env)
+        system.ready()
+        settle(system)
+    try:
+        system.start()
+        system.follower = asyncio.run(system.cluster.follower())
+        system.only = [n for n in system.cluster.nodes if n != system.follower]
+        yield (system,
+               lambda: restart({"LD_PRELOAD": shim, "SLOW_DISK_MS": str(SLOW_DISK_MS)}),
+               lambda: restart({}))
+    finally:
+        system.close()
+
+
+@contextlib.contextmanager
+def slow_link(context):
+    """The way to a node, limited in both directions of each connection that others make to it."""
+    proxied = {}
+    system = context.own(node_lines=proxied)
+    link = None
+    try:
+        # The last node: which one leads is arranged afterwards.
+        node = system.cluster.nodes[3]
+        inner = payledger.clusters.free_ports(1)[0]
+        proxied[3] = f'    peer_listen = "127.0.0.1:{inner}"'
+        link = Link(node.peer_port, inner)
+        system.start()
+        if system.ready() == 3:
+            system.cluster.kill(3)
+            system.ready()
+            system.cluster.start(3)
+            system.ready()
+        system.only = [1, 2]
+
+        def limit(bytes_per_s):
+            link.proxy.bytes_per_s = bytes_per_s
+        yield system, lambda: limit(SLOW_LINK_BYTES_PER_S), lambda: limit(None)
+    finally:
+        system.close()
+        if link is not None:
+            link.close()
+
+
+def slow_follower(context):
+    parts = []
+    found = {}
+    reached = True
+    for name, kind in (("paused", paused), ("disk of 200 ms", slow_disk),
+                       ("link of 1 MB/s", slow_link)):
+        try:
+            results = with_and_without(context, kind)
+        except Skipped as reason:
+            parts.append(f"{name}: skipped, {reason}")
+            reached = None if reached else reached
+            continue
+        share = rate(results["slow"]) / rate(results["well"])
+        times = results["slow p99"]["latency_us"]["p99"] / results["well p99"]["latency_us"]["p99"]
+        parts.append(f"{name}: {figures.percent_text(share)} of the peak, p99 "
+                     f"{figures.ratio_text(times)} x")
+        reached = reached and share >= 0.8 and times <= 1.2 if reached is not None else None
+        found[name] = {"share": share, "p99_times": times, **rates(results)}
+    return Outcome("; ".join(parts), reached, found)
+
+
+def with_and_without(context, kind):
+    with kind(context) as (system, begin, end):
+        system.open(SINGLE.accounts)
+        results = {label: [] for label in ("well", "well p99", "slow", "slow p99")}
+        for _ in range(context.rounds):
+            peak = measure_both(context, system, results, "well", None)
+            begin()
+            try:
+                measure_both(context, system, results, "slow", peak)
+            finally:
+                end()
+            system.ready()
+        return {label: middle_of(found) for label, found in results.items()}
+
+
+def measure_both(context, system, results, label, peak):
+    """The peak, and the p99 at a third of the healthy peak."""
+    result = system.run(context.timed(SINGLE))
+    results[label].append(result)
+    peak = peak or rate(result)
+    if system.knows("--rate"):
+        result = context.open_loop(system, peak / 3, context.seconds)
+    results[label + " p99"].append(result)
+    return peak
+
+
+def middle_of(results):
+    return {"payments_per_s": figures.median([rate(result) for result in results]),
+            "latency_us": {share: figures.median([r["latency_us"][share] for r in results])
+                           for share in ("p50", "p99")}}
+
+
+# ---- recovery --------------------------------------------------------------------------------
+
+def recovery(context):
+    payments = stored_payments(context)
+    # A quick run has too few payments for snapshots of the usual size.
+    system = context.own(raft="snapshot_mb = 8" if context.quick else "")
+    try:
+        system.start()
+        stored = system.fill(payments, SINGLE.accounts)
+        settle(system)
+        follower = asyncio.run(system.cluster.follower())
+        system.cluster.kill(follower)
+        ready_s = time_to_ready(system, follower)
+        transfer = state_transfer(context, system)
+    finally:
+        system.close()
+    text = (f"{stored:,} payments: ready {ready_s:.1f} s after a restart; "
+            f"state transfer of {transfer['bytes'] / 1e6:,.0f} MB in {transfer['seconds']:.1f} s, "
+            f"{transfer['mb_per_s']:.0f} MB/s")
+    reached = ready_s <= 3 and transfer["mb_per_s"] >= 100
+    if transfer["p99_times"] is not None:
+        text += f"; the leader's p99 meanwhile {figures.ratio_text(transfer['p99_times'])} x"
+        reached = reached and transfer["p99_times"] <= 2
+    return Outcome(text, reached, {"ready_s": ready_s, "stored": stored, **transfer})
+
+
+def time_to_ready(system, number):
+    begin = time.monotonic()
+    system.cluster.start(number)
+
+    async def ready():
+        status, _, _ = await asyncio.to_thread(system.cluster.http, number, "GET", "/readyz")
+        return status == 200
+    asyncio.run(payledger.clusters.wait_until(f"node {number}", 600, ready, READY_POLL_S))
+    return time.monotonic() - begin
+
+
+def state_transfer(context, system):
+    """A follower comes back after more log than anybody keeps; its own log says how long the copy
+    took. Meanwhile the others are paid at a third of their peak."""
+    follower = asyncio.run(system.cluster.follower())
+    system.cluster.kill(follower)
+    system.only = [n for n in system.cluster.nodes if n != follower]
+    leader = system.ready()
+    wanted = snapshots(system, leader) + SNAPSHOTS_AWAY
+    while snapshots(system, leader) < wanted:
+        system.fill(system.stored() + FILL_STEP, SINGLE.accounts)
+    calm, during = None, {}
+    seconds = max(20, 2 * context.seconds)
+    threads = []
+    if system.knows("--rate"):
+        speed = context.peak(system) / 3
+        calm = context.open_loop(system, speed, context.seconds)
+        threads.append(threading.Thread(
+            target=lambda: during.update(context.open_loop(system, speed, seconds))))
+    for thread in threads:
+        thread.start()
+    began_s = time.time()
+    system.cluster.start(follower)
+    begin, end = copy_times(system, follower)
+    for thread in threads:
+        thread.join()
+    size = system.disk_bytes(follower)
+    p99_times = None
+    if during:
+        # The seconds of the copy, and one on either side: the two clocks do not begin together.
+        seen = [row["p99_us"] for row in seconds_of(during)
+                if row["second"] <= end - began_s + 1]
+        p99_times = max(seen, default=0) / calm["latency_us"]["p99"]
+    return {"bytes": size, "seconds": end - begin, "mb_per_s": size / 1e6 / (end - begin),
+            "p99_times": p99_times}
+
+
+def snapshots(system, number):
+    return system.metrics(number)["payledger_snapshots_taken_total"]
+
+
+def copy_times(system, number):
+    """When a node's log says that a copy began and that it was sound, in seconds since 1970."""
+    deadline = time.monotonic() + COPY_WAIT_S
+    while True:
+        text = system.cluster.log_text(number).rpartition("--- start of node")[2]
+        lines = text.splitlines()
+        begun = [line for line in lines if "copying the state of node" in line]
+        ended = [line for line in lines if "the copy is sound" in line]
+        if begun and ended:
+            return log_time(begun[-1]), log_time(ended[-1])
+        if time.monotonic() > deadline or not system.cluster.nodes[number].alive():
+            raise workspace.Failed(f"node {number} did not fetch the state:\n{text[-600:]}")
+        time.sleep(0.1)
+
+
+def log_time(line):
+    return datetime.datetime.fromisoformat(line.split(" ", 1)[0].replace("Z", "+00:00")).timestamp()
