@@ -3,10 +3,11 @@
 import html
 import math
 
-WIDTH, HEIGHT = 760, 440
-LEFT, RIGHT, TOP, BOTTOM = 78, 64, 60, 78
+WIDTH, HEIGHT = 760, 484
+LEFT, RIGHT, TOP, BOTTOM = 78, 64, 60, 122
+NOTES_LEFT = 12
 COLOURS = {"payledger": "#0b6e4f", "PostgreSQL": "#31589c", "etcd": "#c2571a"}
-OTHERS = ("#7a3e9d", "#8a6d00", "#5b6470")
+OTHERS = ("#7a3e9d", "#8a6d00", "#5b6470", "#c2362b")
 
 
 class Axis:
@@ -51,10 +52,13 @@ def label(value):
     return f"{value:g}"
 
 
-def lines(title, x_title, y_title, series, x_log=False, y_log=False, command="", ticks=None):
-    """series: {name: [(x, y, note)]}; ticks: {x: text} in place of round numbers."""
+def lines(title, x_title, y_title, series, x_log=False, y_log=False, notes=(), ticks=None):
+    """series: {name: [(x, y, note)]}; notes: small lines below: what it was measured on, and how;
+    ticks: {x: text} in place of round numbers."""
     points = [point for row in series.values() for point in row]
     x_axis = Axis([point[0] for point in points], LEFT, WIDTH - RIGHT, x_log)
+    if ticks:
+        x_axis.low, x_axis.high = min(ticks) - 0.5, max(ticks) + 0.5
     y_axis = Axis([point[1] for point in points], HEIGHT - BOTTOM, TOP, y_log)
     parts = [f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
              _text(LEFT, 22, title, size=15, weight="bold")]
@@ -76,8 +80,8 @@ def lines(title, x_title, y_title, series, x_log=False, y_log=False, command="",
         x = LEFT + number * 150
         parts.append(f'<rect x="{x}" y="{TOP - 15}" width="12" height="4" fill="{colour}"/>')
         parts.append(_text(x + 17, TOP - 9, name))
-    if command:
-        parts.append(_text(LEFT, HEIGHT - 12, command, size=10, fill="#5b6470"))
+    for number, note in enumerate(reversed(notes)):
+        parts.append(_text(NOTES_LEFT, HEIGHT - 10 - 14 * number, note, size=10, fill="#5b6470"))
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
             f'aria-label="{html.escape(title, quote=True)}" font-family="sans-serif">'
             + "".join(parts) + "</svg>\n")

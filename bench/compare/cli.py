@@ -8,7 +8,8 @@ import os
 import shlex
 import sys
 
-from . import payledger, plan, publish, report, rounds, scenarios, workspace
+from . import keeper, payledger, plan, publish, report, rounds, scenarios, workspace
+from .context import Context
 
 STORE = os.path.join(payledger.ROOT, "bench", "store")
 
@@ -22,11 +23,15 @@ def parser():
                       help="compare (the default); targets [NAME ...]; report: the tables of the "
                       "stored results; publish: the same into docs/performance.md and docs/figures")
     made.add_argument("names", nargs="*", help="of targets; all of them without a name")
-    made.add_argument("--quick", action="store_true", help="minutes, one round, less of everything")
+    made.add_argument("--size", choices=tuple(plan.SIZES), default="full",
+                      help="quick: minutes, one round, less of everything; medium: shorter rounds")
+    made.add_argument("--quick", action="store_const", const="quick", dest="size")
+    made.add_argument("--minutes", type=float, help="what does not fit into them is left out")
     made.add_argument("--list", action="store_true", help="the names of the targets")
     made.add_argument("--rounds", type=int)
     made.add_argument("--seconds", type=int, help="measured time of a round")
     made.add_argument("--payments", type=int, help="stored by the targets growth and recovery")
+    made.add_argument("--idle", type=int, help="connections of the target connections")
     made.add_argument("--trace", type=int, help="seconds of the target half_rate's trace")
     made.add_argument("--systems", default=",".join(plan.SYSTEMS), help="which of them")
     made.add_argument("--build", default=os.path.join(payledger.ROOT, "build", "release"))
@@ -57,14 +62,15 @@ def load(options, kind):
 
 
 def settings_of(options):
-    settings = plan.quick() if options.quick else plan.full()
+    settings = plan.SIZES[options.size]()
     systems = tuple(options.systems.split(","))
     unknown = [name for name in systems if name not in plan.SYSTEMS]
     if unknown:
         raise workspace.Failed(f"--systems: there is no {unknown[0]}")
+    given = {"rounds": options.rounds, "seconds": options.seconds, "idle": options.idle,
+             "payments": options.payments, "trace_s": options.trace}
     return dataclasses.replace(settings, systems=systems,
-                               rounds=options.rounds or settings.rounds,
-                               seconds=options.seconds or settings.seconds)
+                               **{name: value for name, value in given.items() if value})
 
 
 def compare(options, command):
@@ -72,6 +78,7 @@ def compare(options, command):
     space = workspace.Workspace(options.dir)
     try:
         done = rounds.compare(space, options.build, settings, command,
+                              rounds.Deadline(options.minutes),
                               lambda content: save(options, content))
     finally:
         space.close()
@@ -85,22 +92,22 @@ def targets(options, command):
         for scenario in scenarios.ALL:
             print(f"{scenario.name:14} {scenario.what}: {scenario.target}")
         return 0
+    settings = settings_of(options)
+    chosen = scenarios.chosen(options.names)
     space = workspace.Workspace(options.dir)
+    context = Context(space, options.build, settings, rounds.Deadline(options.minutes))
     try:
-        done = scenarios.run(space, options, command, load(options, "targets"),
-                             lambda content: save(options, content))
+        done = scenarios.run(context, chosen, command, load(options, "targets"),
+                             load(options, "compare"), lambda content: save(options, content))
     finally:
+        context.close()
         space.close()
     print(scenarios.text(done))
     print(f"stored in {store_path(options, 'targets')}")
     return 0
 
 
-def main(arguments):
-    options = parser().parse_args(arguments)
-    command = shlex.join(["bench/run", *arguments])
-    options.build = os.path.abspath(options.build)
-    workspace.interrupt_as_exit()
+def run(options, command):
     try:
         if options.what == "compare":
             return compare(options, command)
@@ -114,9 +121,19 @@ def main(arguments):
         for text in publish.texts(found).values():
             print(text)
         return 0
-    except workspace.Failed as error:
+    except workspace.Wrong as error:
+        print(f"bench/run: THE BOOK IS WRONG: {error}", file=sys.stderr)
+        return 1
+    except workspace.STEP_FAILURES as error:
         print(f"bench/run: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("bench/run: stopped; nothing is left behind", file=sys.stderr)
         return 130
+
+
+def main(arguments):
+    options = parser().parse_args(arguments)
+    command = shlex.join(["bench/run", *arguments])
+    options.build = os.path.abspath(options.build)
+    return keeper.kept(lambda: run(options, command), options.dir)

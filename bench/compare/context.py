@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 
 from . import figures, payledger, plan, rounds, workspace
 from .workload import Workload
@@ -19,14 +20,18 @@ class Skipped(Exception):
 
 
 class Context:
-    def __init__(self, space, options):
+    def __init__(self, space, build, settings, deadline):
         self.space = space
-        self.options = options
-        self.quick = options.quick
-        self.rounds = options.rounds or (1 if self.quick else 3)
-        self.seconds = options.seconds or (3 if self.quick else 10)
-        self.warmup = 1 if self.quick else 2
+        self.build = build
+        self.settings = settings
+        self.deadline = deadline
+        self.rounds = settings.rounds
+        self.seconds = settings.seconds
+        self.warmup = settings.warmup
         self.systems = {}
+        self.measured = {}  # what several targets are read from
+        self.compared = None  # the last comparison on this machine
+        self.big = None  # a cluster that holds settings.payments
         self.flushes = []
         self.busy = []
 
@@ -37,10 +42,9 @@ class Context:
         if name not in self.systems:
             rounds.say(f"starting {name}")
             if name == "payledger-tls":
-                made = payledger.Payledger(self.space, self.options.build, tls=True,
-                                           label="payledger-tls")
+                made = payledger.Payledger(self.space, self.build, tls=True, label="payledger-tls")
             else:
-                made = rounds.make(name, self.space, self.options.build)
+                made = rounds.make(name, self.space, self.build)
             self.systems[name] = made
             made.start()
             made.pause()
@@ -48,13 +52,29 @@ class Context:
 
     def own(self, **options):
         """A cluster for one target only; the caller closes it."""
-        return payledger.Payledger(self.space, self.options.build, label="payledger-own",
-                                   **options)
+        return payledger.Payledger(self.space, self.build, label="payledger-own", **options)
+
+    def filled(self, before=None):
+        """The cluster that holds many payments over many accounts: filled once, paused unless it is
+        its turn. before(cluster) is called when the accounts are open."""
+        if self.big is None:
+            self.big = payledger.Payledger(self.space, self.build, label="payledger-big")
+            self.big.start()
+            self.big.open(self.settings.many_accounts)
+            if before is not None:
+                before(self.big)
+            begin = time.monotonic()
+            stored = self.big.fill(self.settings.payments, self.settings.many_accounts,
+                                   self.deadline.left_s(self.settings.fill_s))
+            rounds.say(f"    {stored:,} payments stored ({time.monotonic() - begin:.0f} s)")
+            self.big.pause()
+        return self.big
 
     def close(self):
-        for system in self.systems.values():
-            system.close()
-        self.systems.clear()
+        rounds.close(self.systems)
+        if self.big is not None:
+            self.big.close()
+            self.big = None
 
     def turn(self, name):
         """Only this one of the shared systems runs inside."""
@@ -105,7 +125,7 @@ class Context:
         """Raft without a ledger, one entry at a time, on the same disk."""
         folder = self.space.folder(f"raft{len(os.listdir(self.space.dir))}")
         port = three_ports()
-        out = self.space.call(os.path.join(self.options.build, "bench", "raft_alone"), "--dir",
+        out = self.space.call(os.path.join(self.build, "bench", "raft_alone"), "--dir",
                               folder, "--port", str(port), "--bytes", str(entry_bytes),
                               "--seconds", str(self.seconds))
         report = json.loads(out.strip().splitlines()[-1])

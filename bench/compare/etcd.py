@@ -85,8 +85,9 @@ class Etcd:
             self.leader()
 
     def close(self):
-        for server in self.servers:
+        for number, server in enumerate(self.servers):
             self.space.stop(server, signal.SIGKILL)
+            shutil.rmtree(self.space.path(f"etcd{number}"), ignore_errors=True)
         self.servers = []
 
     def settings(self):
@@ -103,12 +104,6 @@ class Etcd:
         self.space.call(self.load, "--port", str(self.leader()), "--accounts", str(accounts),
                         "--first", str(self.accounts), "--open", "--clients", "16")
         self.accounts = accounts
-
-    def fill(self, payments, accounts):
-        self.open(accounts)
-        while self.payments < payments:
-            self.run(workload.Workload(clients=256, accounts=accounts, seconds=10, warmup=0))
-        return self.payments
 
     def run(self, load):
         if load.payments != 1 or load.rate:

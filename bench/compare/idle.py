@@ -1,6 +1,9 @@
 """Idle clients: opens WebSockets to some nodes and answers their pings until it is ended.
 
     idle.py COUNT PORT...        says "ready" when all are open
+
+They come from several addresses of the loopback network: one has too few ports for many clients, of
+which those of the runs before are not free at once.
 """
 
 import os
@@ -9,14 +12,20 @@ import socket
 import sys
 
 OPENING_AT_ONCE = 200
+SOURCES = 20
+IP_BIND_ADDRESS_NO_PORT = 24  # the port is chosen at connect(), where the destination is known
 PING, PONG = 0x89, 0x8A
 REQUEST = ("GET /v1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 
 
-def open_one(port):
-    client = socket.create_connection(("127.0.0.1", port), timeout=20)
+def open_one(number, port):
+    client = socket.socket()
+    client.settimeout(20)
+    client.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+    client.bind((f"127.0.0.{2 + number % SOURCES}", 0))
+    client.connect(("127.0.0.1", port))
     client.sendall(REQUEST.format(port=port).encode())
     return client
 
@@ -37,8 +46,8 @@ def main(count, ports):
     selector = selectors.DefaultSelector()
     opened = 0
     while opened < count:
-        clients = [open_one(ports[(opened + i) % len(ports)])
-                   for i in range(min(OPENING_AT_ONCE, count - opened))]
+        numbers = range(opened, min(opened + OPENING_AT_ONCE, count))
+        clients = [open_one(number, ports[number % len(ports)]) for number in numbers]
         for client in clients:
             finish(client)
             selector.register(client, selectors.EVENT_READ)

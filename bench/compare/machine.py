@@ -7,11 +7,14 @@ import time
 
 from . import figures
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCES = ("base", "ledger", "consensus", "gateway", "node", "client", "bench")
 FLUSHES = 100
 BLOCK_BYTES = 4096
 IDLE_WATCH_S = 1.0
 # More than this share of all cores used by others while nothing of the run works is other load.
 BUSY_SHARE_MAX = 0.1
+IDENTITY = ("cpu", "cores", "kernel", "system", "versions", "commit", "packages")
 
 
 def flush_latency(folder):
@@ -48,12 +51,13 @@ def _cpu_ticks():
 
 
 def describe(folder, programs):
-    """programs: {name: command that prints its version}."""
+    """programs: {name: command that prints its version}. IDENTITY: what makes it another one."""
     return {"cpu": _cpu_model(), "cores": os.cpu_count(), "memory_mib": _memory_mib(),
             "kernel": platform.release(), "system": _system(),
             "disk": _file_system(folder), "load_average": list(os.getloadavg()),
             "busy_share": busy_share(), "versions": {name: _version(command)
                                                      for name, command in programs.items()},
+            "commit": _commit(),
             "packages": {name: _package(name) for name in ("libraft0", "libuv1", "liblmdb0",
                                                            "libssl3", "libssl3t64")}}
 
@@ -89,6 +93,20 @@ def _version(command):
         return None
     lines = (done.stdout or done.stderr).splitlines()
     return lines[0].strip() if lines else None
+
+
+def same(one, other):
+    """Whether figures of two runs may stand side by side."""
+    return all(one.get(name) == other.get(name) for name in IDENTITY)
+
+
+def _commit():
+    """The last one that changed what is measured; None outside of a repository."""
+    git = ["git", "-C", os.path.dirname(os.path.dirname(HERE))]
+    texts = [subprocess.run([*git, *words, "--", *SOURCES], capture_output=True, text=True,
+                            check=False).stdout.strip()
+             for words in (["log", "-1", "--abbrev=10", "--format=%h"], ["status", "--porcelain"])]
+    return texts[0] + (" and changes" if texts[1] else "") if texts[0] else None
 
 
 def _package(name):

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 from . import workload, workspace
 
@@ -17,7 +18,9 @@ import cluster as clusters  # noqa: E402: the path comes first
 
 MAP_MB = 65536
 READY_S = 60
+BENCH_WRONG = 1  # the exit status of `payledger bench` when a check failed
 SECONDS_MORE = 120  # of a round, beyond its own time and a share of its accounts
+FILL_S_MAX = 3600
 VERIFIED_IDS = 2000  # asked for after each round; the totals are always compared
 
 
@@ -146,13 +149,16 @@ class Payledger:
                                        warmup=0))
             self.opened = accounts
 
-    def fill(self, payments, accounts):
-        """Pays by the thousand until so many payments are stored; returns how many are."""
+    def fill(self, payments, accounts, seconds_max=FILL_S_MAX):
+        """Pays by the thousand until so many payments are stored or the time is over; returns how
+        many are."""
         self.open(accounts)
+        end = time.monotonic() + seconds_max
         stored = self.stored()
         rate = 50_000
-        while stored < payments:
-            seconds = max(1, min(60, int((payments - stored) / rate)))
+        while stored < payments and time.monotonic() < end:
+            seconds = min(60, (payments - stored) / rate, end - time.monotonic())
+            seconds = max(1, int(seconds))
             done = self.run(workload.Workload(clients=4, in_flight=4, payments=1000,
                                               accounts=accounts, seconds=seconds, warmup=0))
             rate = max(1000, done["payments_per_s"])
@@ -160,10 +166,14 @@ class Payledger:
         return stored
 
     def run(self, load, timeout_s=None):
-        # Its exit status is in its JSON too: whether the book was right.
-        out = self.tool(*self.arguments(load),
-                        timeout_s=timeout_s or load.seconds + load.warmup + SECONDS_MORE +
-                        load.accounts // 1000)
+        try:
+            out = self.tool(*self.arguments(load),
+                            timeout_s=timeout_s or load.seconds + load.warmup + SECONDS_MORE +
+                            load.accounts // 1000)
+        except workspace.Failed as error:
+            if error.status == BENCH_WRONG:
+                raise workspace.Wrong(f"after {load}: {error}") from error
+            raise
         self.opened = max(self.opened, load.accounts)
         return read_report(out)
 
@@ -188,5 +198,6 @@ def read_report(text):
         memory_bytes=max((node["memory_bytes"] for node in nodes), default=None),
         payments_per_entry=leader.get("payments_per_entry"),
         log_bytes_per_payment=leader.get("log_bytes_per_payment"),
+        without_latency=report.get("without_latency_requests", 0),
         seconds=report["settings"]["duration_s"], series=report["series"],
         settings=report["settings"])

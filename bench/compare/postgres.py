@@ -17,7 +17,11 @@ WAIT_S = 60
 DATABASE = "bench"
 PRIMARY, STANDBYS = "primary", ("standby1", "standby2")
 PGBENCH_THREADS = 2
-FILL_CLIENTS = 4
+# pgbench's time begins before its clients connect; what is left of it at the end is not measured.
+CONNECTIONS_PER_S = 100
+ATTEMPTS_MAX = 3
+FILL_CLIENTS = 1  # the fastest: calls by sets wait for each other's accounts
+FILL_CALLS_MAX = 500
 
 # What differs from Debian's defaults. The first two are those of durability and are also the
 # defaults; the others are in PostgreSQL's favour: memory, no pause of a checkpoint in a round, and
@@ -92,18 +96,25 @@ def batch_script(load):
             f" FROM generate_series(1, {load.payments}) AS i) AS r;\n")
 
 
-def read_log(lines, begin_s, end_s):
-    """The latencies of transactions that ended between two times, out of pgbench's log."""
-    samples = []
+def read_log(lines):
+    """[(end in us since 1970, latency in us)] of the transactions in pgbench's log."""
+    ended = []
     for line in lines:
         words = line.split()
         # client, number, latency in us, script, seconds, microseconds
-        if len(words) < 6 or not words[2].isdigit():
-            continue
-        when = int(words[4]) + int(words[5]) / 1e6
-        if begin_s <= when < end_s:
-            samples.append(int(words[2]))
-    return samples
+        if len(words) >= 6 and words[2].isdigit():
+            ended.append((int(words[4]) * 1_000_000 + int(words[5]), int(words[2])))
+    return ended
+
+
+def measured(ended, warmup_s, seconds):
+    """The latencies of those that ended in the window: it begins so long after the first one began,
+    by when all clients are connected. None where pgbench ended before it did."""
+    begin = min((when - took for when, took in ended), default=0) + warmup_s * 1_000_000
+    end = begin + seconds * 1_000_000
+    if max((when for when, _ in ended), default=0) < end:
+        return None
+    return [took for when, took in ended if begin <= when < end]
 
 
 class Postgres:
@@ -213,6 +224,7 @@ class Postgres:
         for server in reversed(list(self.servers.values())):
             self.space.stop(server, signal.SIGQUIT)
         self.servers.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def settings(self):
         return {**SETTINGS, "synchronous_standby_names": SYNCHRONOUS}
@@ -235,20 +247,24 @@ class Postgres:
                    f"{accounts}); VACUUM ANALYZE account")
         self.accounts = accounts
 
-    def fill(self, payments, accounts):
+    def fill(self, payments, accounts, seconds_max):
+        """As payledger's."""
         self.open(accounts)
+        end = time.monotonic() + seconds_max
         stored = self.stored()
-        if stored < payments:
-            each = -(-(payments - stored) // (1000 * FILL_CLIENTS))
-            load = workload.Workload(clients=FILL_CLIENTS, payments=1000, accounts=accounts)
-            self._pgbench(load, ["-t", str(each)], 7200)
-            self.query("VACUUM ANALYZE account; ANALYZE payment")
+        load = workload.Workload(clients=FILL_CLIENTS, payments=1000, accounts=accounts)
+        while stored < payments and time.monotonic() < end:
+            calls = min(FILL_CALLS_MAX, -(-(payments - stored) // (1000 * FILL_CLIENTS)))
+            self._pgbench(load, ["-t", str(calls)], 1800)
             stored = self.stored()
+        self.query("VACUUM ANALYZE account; ANALYZE payment")
         return stored
 
     # ---- load --------------------------------------------------------------------------------
 
     def _pgbench(self, load, limits, timeout_s):
+        """Runs it; its logs are in the directory pgbench."""
+        shutil.rmtree(self.space.path("pgbench"), ignore_errors=True)
         folder = self.space.folder("pgbench", self.user)
         path = os.path.join(folder, "script.sql")
         with open(path, "w", encoding="utf-8") as file:
@@ -265,36 +281,41 @@ class Postgres:
             str(self.ports[PRIMARY]), "-U", "bench", DATABASE, user=self.user,
             timeout_s=timeout_s)
 
+    def _window(self, load):
+        """How many transactions there were, and the latencies of those in the window."""
+        count = 0
+        more_s = 1 + load.clients // CONNECTIONS_PER_S
+        for _ in range(ATTEMPTS_MAX):
+            whole_s = load.warmup + load.seconds + more_s
+            self._pgbench(load, ["-T", str(whole_s)], whole_s + 120)
+            ended = []
+            for path in glob.glob(self.space.path("pgbench", "log.*")):
+                with open(path, encoding="ascii") as file:
+                    ended += read_log(file)
+            count += len(ended)
+            samples = measured(ended, load.warmup, load.seconds)
+            if samples is not None:
+                return count, samples
+            more_s *= 4
+        raise workspace.Unsupported(f"PostgreSQL: {load.clients} clients were not served in time")
+
     def run(self, load):
         if load.rate:
             raise workspace.Failed("the open loop is measured with payledger only")
         self.open(load.accounts)
-        folder = self.space.folder("pgbench", self.user)
         before = self.query(TOTALS)
         own = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = workspace.cpu_seconds(self.roots())
-        begin = time.time()
-        whole_s = load.warmup + load.seconds
-        self._pgbench(load, ["-T", str(whole_s)], whole_s + 120)
-        took_s = time.time() - begin
+        begin = time.monotonic()
+        ended, samples = self._window(load)
+        took_s = time.monotonic() - begin
         cpu = workspace.cpu_seconds(self.roots()) - cpu
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        samples = []
-        all_count = 0
-        # The time that pgbench takes to connect is not measured: the window ends with its own.
-        end = begin + took_s
-        for path in glob.glob(os.path.join(folder, "log.*")):
-            with open(path, encoding="ascii") as file:
-                lines = file.readlines()
-            os.unlink(path)
-            all_count += len(lines)
-            samples += read_log(lines, end - load.seconds, end)
         after = self.query(TOTALS)
-        shutil.rmtree(folder, ignore_errors=True)
         load_s = used.ru_utime + used.ru_stime - own.ru_utime - own.ru_stime
         return workload.result(
             len(samples) * load.payments / load.seconds, figures.latency(samples),
-            right=right(before, after, all_count * load.payments),
+            right=right(before, after, ended * load.payments),
             posted=len(samples) * load.payments, load_cores=load_s / took_s,
             cores=cpu / took_s, memory_bytes=workspace.memory_bytes(self.roots()))
 

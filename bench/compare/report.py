@@ -1,6 +1,6 @@
 """Tables and charts out of the JSON that a comparison wrote."""
 
-from . import charts, figures, machine
+from . import charts, figures, machine, plan
 
 TITLES = {"payledger": "payledger", "postgres": "PostgreSQL", "etcd": "etcd"}
 DISTRIBUTIONS = ("uniform", "zipf", "hot")
@@ -48,6 +48,7 @@ class Summary:
                                               for result in results])
                        for share in ("p50", "p90", "p99", "p99_9", "max")}
             found.append({**dict(load), "system": owner, "filled": filled,
+                          "stored": figures.median([row.get("stored") for row in rows]),
                           "rate": figures.median(rates), "spread": figures.spread(rates),
                           "latency": latency, "rounds": len(rows),
                           "cores": figures.median([r.get("cores") for r in results]),
@@ -79,14 +80,20 @@ def clients_text(row):
     return f"{row['clients']}{pipelined}"
 
 
-def machine_text(report):
+def machine_text(report, commands=None):
+    """What the figures were measured on; they stand nowhere without it."""
     about = report["machine"]
     flushes = [row["flush_us"]["p50"] for row in report["rounds"] if "flush_us" in row]
     busy = [row["busy_share"] for row in report["rounds"] if "busy_share" in row]
-    versions = ", ".join(filter(None, about["versions"].values()))
+    versions = dict(about["versions"])
+    if about.get("commit") and versions.get("payledger"):
+        versions["payledger"] += f" ({about['commit']})"
+    versions = [*versions.values(), *(f"{name} {version}" for name, version
+                                      in about.get("packages", {}).items() if version)]
+    versions = ", ".join(filter(None, versions))
     text = (f"{about['cpu']}, {about['cores']} cores, {about['memory_mib']} MiB, "
             f"{about['system']}, Linux {about['kernel']}, {about['disk']}; {versions}. "
-            f"`{report['command']}`, {report['started']}.")
+            f"{commands or '`' + report['command'] + '`, ' + report['started']}.")
     if flushes:
         text += (f" Flush of 4 KiB before each round: p50 {figures.ms_text(min(flushes))} to "
                  f"{figures.ms_text(max(flushes))} ms, median "
@@ -97,6 +104,23 @@ def machine_text(report):
                  "cores were busy with it before a round; ratios are indications, absolute figures "
                  "are too low.")
     return text
+
+
+def chart_notes(report, command):
+    """What stands below a chart: it is looked at without the text beside it."""
+    about = report["machine"]
+    flush = figures.median([row["flush_us"]["p50"] for row in report["rounds"]])
+    versions = ", ".join(f"{TITLES[name]} {short_version(text)}"
+                         for name, text in about["versions"].items() if text)
+    versions += f" (payledger of commit {about['commit']})" if about.get("commit") else ""
+    return (f"{about['cpu']}, {about['cores']} cores, {about['system']}, Linux {about['kernel']}; "
+            f"flush of 4 KiB {figures.ms_text(flush)} ms (median p50)",
+            f"{versions}; {report['started']}", command)
+
+
+def short_version(text):
+    """The first word with a digit, of what a program says."""
+    return next((word for word in text.split() if any(c.isdigit() for c in word)), text)
 
 
 def headline(summary):
@@ -143,7 +167,7 @@ def text(report):
             ("Number of accounts", "accounts", "accounts",
              lambda row: figures.count_text(row["accounts"])),
             ("Stored payments", "stored", "payments stored before",
-             lambda row: figures.count_text(row["filled"]))):
+             lambda row: figures.count_text(row["stored"]))):
         if summary.rows(sweep):
             parts += [f"**{title}**", sweep_table(summary, sweep, column, value)]
     return "\n\n".join(parts) + "\n"
@@ -152,7 +176,9 @@ def text(report):
 def drawings(report):
     """{file name: SVG}"""
     summary = Summary(report)
-    command = report["command"]
+    notes = chart_notes(report, report["command"])
+    loads = (f"payledger: 64 connections with {plan.PIPELINE} requests each; others: 64 clients",
+             *notes)
     def series(sweep, x, y, note=lambda row: "", key=None):
         return {TITLES[system]: [(x(row), y(row), note(row))
                                  for row in sorted(summary.rows(sweep, system), key=key or x)]
@@ -161,24 +187,25 @@ def drawings(report):
         return row["rate"]
     made = {
         "latency.svg": charts.lines(
-            "Throughput against latency: 1 to 200 clients, one payment per request",
-            "payments/s", "p99 of a request, ms",
+            "Throughput against latency, one payment per request",
+            "payments/s (beside the points: clients)", "p99 of a request, ms",
             series("clients", rate, lambda row: row["latency"]["p99"] / 1000, clients_text,
                    lambda row: row["clients"] * row["in_flight"]),
-            x_log=True, y_log=True, command=command),
+            x_log=True, y_log=True, notes=notes),
         "contention.svg": charts.lines(
             "Throughput against contention: 10,000 accounts, one payment per request", "",
             "payments/s",
             series("contention", lambda row: DISTRIBUTIONS.index(row["distribution"]) + 1, rate),
-            y_log=True, command=command,
+            y_log=True, notes=loads,
             ticks={1: "uniform", 2: "Zipf (1.1)", 3: "one hot account"}),
         "accounts.svg": charts.lines(
-            "Throughput against the number of accounts", "accounts", "payments/s",
+            "Throughput against the number of accounts, one payment per request", "accounts",
+            "payments/s",
             series("accounts", lambda row: row["accounts"], rate), x_log=True, y_log=True,
-            command=command)}
-    stored = series("stored", lambda row: row["filled"], rate)
+            notes=loads)}
+    stored = series("stored", lambda row: row["stored"], rate)
     if stored:
         made["stored.svg"] = charts.lines(
-            "Throughput against stored payments", "payments stored before", "payments/s", stored,
-            x_log=True, y_log=True, command=command)
+            "Throughput against stored payments: 10,000 accounts",
+            "payments stored before", "payments/s", stored, y_log=True, notes=loads)
     return made

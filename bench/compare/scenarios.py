@@ -1,10 +1,13 @@
 """The targets of docs/performance.md: what is asked, what was measured, whether it is reached."""
 
 import dataclasses
+import time
 
 from . import charts, figures, machine, report, rounds, speed, state
-from .context import Context, Skipped
-from .workspace import Failed, Unsupported
+from .context import Skipped
+from .workspace import Failed, Unsupported, Wrong
+
+FAILURE_TEXT_MAX = 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,19 +55,27 @@ def chosen(names):
     return [known[name] for name in names] if names else list(ALL)
 
 
-def run(space, options, command, before, save):
-    """Measures targets; what was stored of others stays."""
-    content = rounds.new_report("targets", space, options.build, command)
+def run(context, wanted, command, before, compared, save):
+    """Measures targets; what was stored of others stays, but for figures of another machine or
+    version. compared: the last comparison, None where there is none."""
+    content = rounds.new_report("targets", context.space, context.build, command)
     del content["rounds"], content["left_out"]
-    content["targets"] = dict(before["targets"]) if before else {}
-    context = Context(space, options)
-    try:
-        for scenario in chosen(options.names):
-            rounds.say(f"== {scenario.name}: {scenario.what}")
-            content["targets"][scenario.name] = _one(context, scenario, command)
-            save(content)
-    finally:
-        context.close()
+    content["settings"] = dataclasses.asdict(context.settings)
+    content["targets"] = {}
+    if before and machine.same(before["machine"], content["machine"]):
+        content["targets"] = dict(before["targets"])
+    if compared and compared["settings"]["size"] == context.settings.size and \
+            machine.same(compared["machine"], content["machine"]):
+        context.compared = compared
+    for scenario in wanted:
+        if not context.deadline.fits(0):
+            rounds.say(f"== {scenario.name}: left out: the time is over")
+            continue
+        rounds.say(f"== {scenario.name}: {scenario.what}")
+        begin = time.monotonic()
+        content["targets"][scenario.name] = _one(context, scenario, command)
+        rounds.say(f"   ({time.monotonic() - begin:.0f} s)")
+        save(content)
     return content
 
 
@@ -72,15 +83,23 @@ def _one(context, scenario, command):
     context.flushes.clear()
     context.busy.clear()
     busy = machine.busy_share()
-    flush_us = machine.flush_latency(context.space.dir)
-    found = {"command": command, "flush_us": flush_us}
+    context.flushes.append(machine.flush_latency(context.space.dir))
+    found = {"command": command, "size": context.settings.size,
+             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     try:
         outcome = scenario.measure(context)
         found.update(text=outcome.text, reached=outcome.reached, figures=outcome.figures)
     except (Skipped, Unsupported) as reason:
         found.update(text=f"skipped: {reason}", reached=None, figures={})
+    except Wrong:
+        raise
+    except Exception as failure:  # noqa: B902: whatever it is, the others are measured all the same
+        context.close()
+        text = " ".join(str(failure).split())[:FAILURE_TEXT_MAX]
+        found.update(text=f"could not be measured: {type(failure).__name__}: {text}", reached=False,
+                     figures={})
+    found["flush_us"] = {"p50": figures.median([one["p50"] for one in context.flushes])}
     found["busy_share"] = round(figures.median([busy, *context.busy]), 3)
-    found["quick"] = context.quick
     rounds.say(f"   {found['text']}: {verdict(found)}")
     return found
 
@@ -89,23 +108,26 @@ def verdict(found):
     """A quick run stores and connects less than the target says: its verdict is one in small."""
     if found["reached"] is None:
         return "-"
-    return ("yes" if found["reached"] else "no") + (" (quick run)" if found["quick"] else "")
+    return ("yes" if found["reached"] else "no") + (" (quick run)" if found["size"] == "quick"
+                                                     else "")
 
 
 def text(content):
-    about = content["machine"]
     rows = []
-    busy = []
+    measured = []
     for scenario in ALL:
         found = content["targets"].get(scenario.name)
         if found is None:
             rows.append([scenario.name, scenario.what, scenario.target, "not measured", "-"])
             continue
-        busy.append(found["busy_share"])
+        measured.append(found)
         rows.append([scenario.name, scenario.what, scenario.target, found["text"],
                      verdict(found)])
-    head = report.machine_text({**content, "rounds": [{"busy_share": share} for share in busy]
-                                or [{"busy_share": about["busy_share"]}]})
+    begun = {}
+    for found in measured:
+        begun[found["command"]] = min(found["started"], begun.get(found["command"], "9"))
+    commands = "; ".join(f"`{command}`, {when}" for command, when in begun.items())
+    head = report.machine_text({**content, "rounds": measured}, commands)
     made = report.plain_table(["name", "what", "target", "measured", "reached"], rows)
     return head + "\n\n" + made + "\n"
 
@@ -115,8 +137,14 @@ def drawings(content):
     half = content["targets"].get("half_rate")
     if half and half["figures"].get("trace"):
         trace = half["figures"]["trace"]
+        series = {name: [(row["second"], row[f"{name}_us"] / 1000, "") for row in trace]
+                  for name in ("p50", "p99", "max")}
+        allowed_ms = half["figures"]["allowed_us"] / 1000
+        series["asked of p99"] = [(trace[0]["second"], allowed_ms, ""),
+                                  (trace[-1]["second"], allowed_ms, "")]
+        notes = report.chart_notes({**content, "rounds": [half], "started": half["started"]},
+                                   half["command"])
         made["half_rate.svg"] = charts.lines(
-            "Latency at half of the peak rate, second by second", "seconds", "ms",
-            {name: [(row["second"], row[f"{name}_us"] / 1000, "") for row in trace]
-             for name in ("p50", "p99", "max")}, y_log=True, command=half["command"])
+            f"Latency at half of the peak rate: {half['figures']['rate']:,.0f} payments/s",
+            "seconds", "ms", series, y_log=True, notes=notes)
     return made

@@ -5,14 +5,15 @@ import contextlib
 import dataclasses
 import datetime
 import os
+import re
 import resource
 import sys
 import threading
 import time
 
 from . import figures, payledger, workspace
-from .context import SINGLE, Skipped
-from .speed import Outcome, open_loop_needed, ms, per_s, rate, rates, seconds_of
+from .context import SINGLE, Skipped, middle
+from .speed import Outcome, ms, per_s, rate, rates, seconds_of
 
 sys.path.insert(0, os.path.join(payledger.ROOT, "tests", "cluster"))
 
@@ -20,48 +21,60 @@ from proxy import Proxy  # noqa: E402: the path comes first
 
 IDLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "idle.py")
 IDLE_WAIT_S = 120
+IDLE_BYTES_MAX = 16 * 1024
+FILES_MORE = 2000  # of a process besides the clients'
 SLOW_LINK_BYTES_PER_S = 1_000_000
 SLOW_DISK_MS = 200
+SLOW_ROUNDS_MAX = 2  # each has four loads, for each of three faults
 READY_POLL_S = 0.02
 SNAPSHOTS_AWAY = 3  # snapshots that the leader takes meanwhile: the log before them is gone
 FILL_STEP = 100_000
-COPY_WAIT_S = 1800
-
-
-def stored_payments(context):
-    return context.options.payments or (200_000 if context.quick else 10_000_000)
+COPY_WAIT_S = 600
 
 
 def growth(context):
-    payments = stored_payments(context)
-    accounts = 100_000 if context.quick else 1_000_000
+    payments, accounts = context.settings.payments, context.settings.many_accounts
     load = context.timed(SINGLE, accounts=accounts)
-    system = context.own()
-    try:
-        system.start()
-        system.open(accounts)
-        empty_bytes = system.disk_bytes(1)
-        before_count = system.stored()
-        empty = {ids: system.run(dataclasses.replace(load, ids=ids)) for ids in id_kinds(system)}
-        stored = system.fill(payments, accounts)
-        full = {ids: system.run(dataclasses.replace(load, ids=ids)) for ids in id_kinds(system)}
+    rounds = {"empty": [], "full": []}
+    empty_bytes, before_count = 0, 0
+
+    def before(system):
+        nonlocal empty_bytes, before_count
+        # What opening the accounts changed has to reach the disk first.
         settle(system)
-        bytes_each = (system.disk_bytes(1) - empty_bytes) / (system.stored() - before_count)
-        memory = max(workspace.memory_bytes([pid]) for pid in system.roots())
-    finally:
-        system.close()
-    shares = {ids: rate(full[ids]) / rate(empty[ids]) for ids in full}
-    text = "; ".join(f"ids {ids}: {per_s(full[ids])} of {per_s(empty[ids])}, "
+        os.sync()
+        empty_bytes, before_count = system.disk_bytes(1), system.stored()
+        rounds["empty"] = kinds_in_turn(context, system, load)
+    if context.big is not None:
+        raise Skipped("the empty ledger is measured first: name growth before recovery")
+    system = context.filled(before)
+    system.resume()
+    settle(system)
+    stored = system.stored()
+    rounds["full"] = kinds_in_turn(context, system, load)
+    settle(system)
+    bytes_each = (system.disk_bytes(1) - empty_bytes) / (system.stored() - before_count)
+    memory = max(workspace.memory_bytes([pid]) for pid in system.roots())
+    system.pause()
+    shares = {ids: rate(full) / max(1, rate(rounds["empty"][ids]))
+              for ids, full in rounds["full"].items()}
+    text = "; ".join(f"ids {ids}: {per_s(rounds['full'][ids])} of {per_s(rounds['empty'][ids])}, "
                      f"{figures.percent_text(share)}" for ids, share in shares.items())
     text += (f"; {stored:,} payments, {accounts:,} accounts; memory {memory >> 20} MiB; "
              f"{bytes_each:.0f} bytes of disk per payment")
-    return Outcome(text, min(shares.values()) >= 0.7 and memory < 512 << 20 and bytes_each <= 450,
+    reached = min(shares.values()) >= 0.7 and memory < 512 << 20 and bytes_each <= 450
+    return Outcome(text, reached and stored >= payments,
                    {"shares": shares, "memory_bytes": memory, "bytes_per_payment": bytes_each,
-                    "stored": stored, "accounts": accounts})
+                    "stored": stored, "accounts": accounts,
+                    **{name: rates(found) for name, found in rounds.items()}})
 
 
-def id_kinds(system):
-    return ("v7", "random") if system.knows("--ids") else ("v7",)
+def kinds_in_turn(context, system, load):
+    """{kind of ids: medians}, once a round each."""
+    def run(ids):
+        return system.run(dataclasses.replace(load, ids=ids))
+    kinds = ("v7", "random") if system.knows("--ids") else ("v7",)
+    return context.alternate({ids: (lambda ids=ids: run(ids)) for ids in kinds})
 
 
 def settle(system):
@@ -72,43 +85,61 @@ def settle(system):
 # ---- connections -----------------------------------------------------------------------------
 
 def connections(context):
-    count = 1_000 if context.quick else 10_000
+    count = context.settings.idle
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < count + 2000:
-        raise Skipped(f"at most {hard} open files are allowed (ulimit -Hn)")
+    if hard != resource.RLIM_INFINITY and hard < count + FILES_MORE:
+        raise Skipped(f"{count:,} clients need {count + FILES_MORE:,} open files, {hard:,} are "
+                      "allowed (ulimit -Hn)")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     system = context.own()
-    idle = None
+    results = {"without": [], "with": []}
     try:
         system.start()
-        before = open_or_closed(context, system)
-        settled = sum(workspace.memory_bytes([pid]) for pid in system.roots())
-        idle = context.space.spawn(
-            "idle", "/usr/bin/python3", "-B", IDLE, str(count),
-            *[str(node.client_port) for node in system.cluster.nodes.values()])
-        wait_said(context, idle, "idle", "ready")
-        time.sleep(1)
-        each = (sum(workspace.memory_bytes([pid]) for pid in system.roots()) - settled) / count
-        after = open_or_closed(context, system)
-        if "closed a connection" in context.space.log_tail("idle"):
-            raise workspace.Failed("a node closed an idle connection")
+        system.open(SINGLE.accounts)
+        # Before any load: memory that it gave back would hide what the clients take.
+        memory = workspace.memory_bytes(system.roots())
+        with idle_clients(context, system, count):
+            each = (workspace.memory_bytes(system.roots()) - memory) / count
+        speed = context.peak(system) / 3
+
+        def run():
+            # A third of the peak, so that the p99 is the system's and not the queue's.
+            if system.knows("--rate"):
+                return context.open_loop(system, speed, context.seconds)
+            return system.run(context.timed(SINGLE))
+        for _ in range(context.rounds):
+            results["without"].append(run())
+            with idle_clients(context, system, count) as check:
+                results["with"].append(run())
+                check()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        if idle is not None:
-            context.space.stop(idle)
         system.close()
-    times = after["latency_us"]["p99"] / before["latency_us"]["p99"]
-    text = (f"{count:,} idle clients: {each / 1024:.1f} KiB each; p99 {ms(after, 'p99')}, "
-            f"{figures.ratio_text(times)} x that without them ({ms(before, 'p99')})")
-    return Outcome(text, each <= 16 * 1024 and times <= 1.2,
-                   {"bytes_each": each, **rates({"without": before, "with": after})})
+    without, those = middle(results["without"]), middle(results["with"])
+    times = those["latency_us"]["p99"] / without["latency_us"]["p99"]
+    text = (f"{count:,} idle clients: {each / 1024:.1f} KiB each; p99 {ms(those, 'p99')}, "
+            f"{figures.ratio_text(times)} x that without them ({ms(without, 'p99')})")
+    return Outcome(text, each <= IDLE_BYTES_MAX and times <= 1.2 and count >= 10_000,
+                   {"bytes_each": each, **rates({"without": without, "with": those})})
 
 
-def open_or_closed(context, system):
-    """A third of the peak, so that the p99 is the system's and not the queue's."""
-    if not system.knows("--rate"):
-        return system.run(context.timed(SINGLE))
-    return context.open_loop(system, context.peak(system) / 3, context.seconds)
+@contextlib.contextmanager
+def idle_clients(context, system, count):
+    """Clients that only answer pings; gives a function that fails when one was closed."""
+    name = f"idle{time.monotonic_ns()}"
+    idle = context.space.spawn(
+        name, "/usr/bin/python3", "-B", IDLE, str(count),
+        *[str(node.client_port) for node in system.cluster.nodes.values()])
+
+    def check():
+        if "closed a connection" in context.space.log_tail(name) or idle.poll() is not None:
+            raise workspace.Failed("an idle connection was closed: " + context.space.log_tail(name))
+    try:
+        wait_said(context, idle, name, "ready")
+        time.sleep(1)
+        yield check
+    finally:
+        context.space.stop(idle)
 
 
 def wait_said(context, process, name, word):
@@ -156,7 +187,7 @@ def paused(context):
 
 @contextlib.contextmanager
 def slow_disk(context):
-    shim = os.path.join(context.options.build, "bench", "libslow_disk.so")
+    shim = os.path.join(context.build, "bench", "libslow_disk.so")
     if not os.path.exists(shim):
         raise Skipped("bench/libslow_disk.so is not built")
     system = context.own()
@@ -232,7 +263,7 @@ def with_and_without(context, kind):
     with kind(context) as (system, begin, end):
         system.open(SINGLE.accounts)
         results = {label: [] for label in ("well", "well p99", "slow", "slow p99")}
-        for _ in range(context.rounds):
+        for _ in range(min(SLOW_ROUNDS_MAX, context.rounds)):
             peak = measure_both(context, system, results, "well", None)
             begin()
             try:
@@ -263,18 +294,18 @@ def middle_of(results):
 # ---- recovery --------------------------------------------------------------------------------
 
 def recovery(context):
-    payments = stored_payments(context)
-    # A quick run has too few payments for snapshots of the usual size.
-    system = context.own(raft="snapshot_mb = 8" if context.quick else "")
+    system = context.filled()
+    system.resume()
+    settle(system)
+    stored = system.stored()
+    follower = asyncio.run(system.cluster.follower())
+    system.cluster.kill(follower)
+    ready_s = time_to_ready(system, follower)
     try:
-        system.start()
-        stored = system.fill(payments, SINGLE.accounts)
-        settle(system)
-        follower = asyncio.run(system.cluster.follower())
-        system.cluster.kill(follower)
-        ready_s = time_to_ready(system, follower)
         transfer = state_transfer(context, system)
     finally:
+        # It is not what it was: a target that follows fills another one.
+        context.big = None
         system.close()
     text = (f"{stored:,} payments: ready {ready_s:.1f} s after a restart; "
             f"state transfer of {transfer['bytes'] / 1e6:,.0f} MB in {transfer['seconds']:.1f} s, "
@@ -283,7 +314,8 @@ def recovery(context):
     if transfer["p99_times"] is not None:
         text += f"; the leader's p99 meanwhile {figures.ratio_text(transfer['p99_times'])} x"
         reached = reached and transfer["p99_times"] <= 2
-    return Outcome(text, reached, {"ready_s": ready_s, "stored": stored, **transfer})
+    return Outcome(text, reached and stored >= context.settings.payments,
+                   {"ready_s": ready_s, "stored": stored, **transfer})
 
 
 def time_to_ready(system, number):
@@ -297,16 +329,30 @@ def time_to_ready(system, number):
     return time.monotonic() - begin
 
 
+def cut_log_soon(system):
+    """Restarts the nodes with small snapshots: the log of 100,000 payments more than fills one."""
+    system.cluster.raft = "snapshot_mb = 4  snapshot_trailing = 32"
+    system.cluster.write_config()
+    for number in system.cluster.nodes:
+        system.cluster.kill(number)
+        system.cluster.start(number)
+        system.ready()
+
+
 def state_transfer(context, system):
     """A follower comes back after more log than anybody keeps; its own log says how long the copy
     took. Meanwhile the others are paid at a third of their peak."""
+    cut_log_soon(system)
     follower = asyncio.run(system.cluster.follower())
     system.cluster.kill(follower)
     system.only = [n for n in system.cluster.nodes if n != follower]
     leader = system.ready()
     wanted = snapshots(system, leader) + SNAPSHOTS_AWAY
+    deadline = time.monotonic() + COPY_WAIT_S
     while snapshots(system, leader) < wanted:
-        system.fill(system.stored() + FILL_STEP, SINGLE.accounts)
+        if time.monotonic() > deadline:
+            raise workspace.Failed(f"no {SNAPSHOTS_AWAY} snapshots within {COPY_WAIT_S} s")
+        system.fill(system.stored() + FILL_STEP, context.settings.many_accounts)
     calm, during = None, {}
     seconds = max(20, 2 * context.seconds)
     threads = []
@@ -322,7 +368,7 @@ def state_transfer(context, system):
     begin, end = copy_times(system, follower)
     for thread in threads:
         thread.join()
-    size = system.disk_bytes(follower)
+    size = copied_bytes(system, follower)
     p99_times = None
     if during:
         # The seconds of the copy, and one on either side: the two clocks do not begin together.
@@ -350,6 +396,13 @@ def copy_times(system, number):
         if time.monotonic() > deadline or not system.cluster.nodes[number].alive():
             raise workspace.Failed(f"node {number} did not fetch the state:\n{text[-600:]}")
         time.sleep(0.1)
+
+
+def copied_bytes(system, number):
+    """What nodes said that was sent to it; what it stored where they say nothing."""
+    texts = [system.cluster.log_text(node) for node in system.cluster.nodes if node != number]
+    sent = re.findall(rf"copy for node {number} sent: bytes=(\d+)", "".join(texts))
+    return int(sent[-1]) if sent else system.disk_bytes(number)
 
 
 def log_time(line):

@@ -1,8 +1,5 @@
-"""A directory for a run, and the processes in it. Both are gone when the run ends, however it does.
-
-Processes get SIGKILL when this program dies (PDEATHSIG); a directory that was left by one that was
-killed is removed by the next run.
-"""
+"""A directory for a run, and the processes in it. Both are gone when the run ends; where it is
+killed, keeper.py sees to that."""
 
 import contextlib
 import glob
@@ -22,14 +19,25 @@ STALE_S = 60
 class Failed(Exception):
     """A step that could not be done: the message is for the one who started the run."""
 
+    def __init__(self, message, status=None):
+        super().__init__(message)
+        self.status = status  # of a program that ended with one
+
+
+class Wrong(Exception):
+    """A book that is not right: nothing is measured any more."""
+
 
 class Unsupported(Failed):
     """A round that this build can not make: it is left out, and the report says so."""
 
 
 def interrupt_as_exit():
-    """SIGTERM and SIGHUP unwind as Ctrl-C does, and Ctrl-C works in the background too."""
+    """SIGTERM and SIGHUP unwind as Ctrl-C does, and Ctrl-C works in the background too. One is
+    enough: what comes while the run unwinds is not heard."""
     def end(number, _frame):
+        for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(which, lambda _number, _frame: None)
         raise KeyboardInterrupt(f"signal {number}")
     for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(which, end)
@@ -99,6 +107,10 @@ def unprivileged_user():
     raise Failed("there is no user postgres or nobody to run PostgreSQL as")
 
 
+# What a step may fail with that the next one need not: a cluster's waiting too.
+STEP_FAILURES = (Failed, AssertionError, OSError, subprocess.TimeoutExpired)
+
+
 class Workspace:
     def __init__(self, base):
         _remove_stale(base)
@@ -141,7 +153,7 @@ class Workspace:
             raise
         if check and process.returncode != 0:
             raise Failed(f"{os.path.basename(command[0])}: status {process.returncode}: "
-                         f"{errors.strip()[-600:]} {out.strip()[-200:]}")
+                         f"{errors.strip()[-600:]} {out.strip()[-200:]}", process.returncode)
         return out
 
     def log_tail(self, name):
@@ -200,11 +212,24 @@ def _kill_rest(family):
         time.sleep(0.02)
 
 
-def _remove_stale(base):
+def _owners(base):
+    """[(directory of a run, the run's process)] of all that are there."""
     for folder in glob.glob(os.path.join(base, PREFIX + "*")):
         with contextlib.suppress(OSError, ValueError):
             with open(os.path.join(folder, "pid"), encoding="ascii") as file:
-                owner = int(file.read())
+                yield folder, int(file.read())
+
+
+def remove_of(base, pid):
+    """Removes what a run that has ended left there."""
+    for folder, owner in _owners(base):
+        if owner == pid:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_stale(base):
+    for folder, owner in _owners(base):
+        with contextlib.suppress(OSError):
             if not os.path.exists(f"/proc/{owner}") and \
                     time.time() - os.path.getmtime(folder) > STALE_S:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,10 @@
 """The parts of bench/run that are functions of their input: figures, plan, parsing, report."""
 
 import os
+import signal
+import subprocess
 import sys
+import tempfile
 import time
 import unittest
 from xml.etree import ElementTree
@@ -9,14 +12,14 @@ from xml.etree import ElementTree
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 
-from compare import charts, figures, payledger, plan, postgres, publish  # noqa: E402
-from compare import report, scenarios, workspace  # noqa: E402
+from compare import charts, figures, machine, payledger, plan, postgres  # noqa: E402
+from compare import publish, report, rounds, scenarios, speed, workspace  # noqa: E402
 from compare.workload import Workload, result  # noqa: E402
 
 
 def a_round(system, sweep, load, rate, number=0, filled=0, p99=2000):
     return {"system": system, "sweeps": [sweep], "load": load.key(), "round": number,
-            "filled": filled, "busy_share": 0.0, "flush_us": {"p50": 900},
+            "filled": filled, "stored": filled or 1, "busy_share": 0.0, "flush_us": {"p50": 900},
             "result": result(rate, {"p50": 1000, "p99": p99}, right=True, cores=1.5,
                              load_cores=0.2)}
 
@@ -56,17 +59,36 @@ class Figures(unittest.TestCase):
 
 class Plan(unittest.TestCase):
     def test_accounts_and_payments_only_grow_from_group_to_group(self):
-        for settings in (plan.quick(), plan.full()):
+        for size in plan.SIZES.values():
+            settings = size()
             points = [point for group in plan.groups(settings) for point in group]
             self.assertEqual(points, plan.points(settings))
-            fills = [point.fill for point in points if point.fill]
-            self.assertEqual(fills, sorted(fills))
-            accounts = [max(load.accounts for load in point.loads.values()) for point in points]
-            self.assertEqual(accounts, sorted(accounts))
+            fresh = next(number for number, point in enumerate(points) if point.fresh)
+            for since_start in (points[:fresh], points[fresh:]):
+                fills = [point.fill for point in since_start]
+                self.assertEqual(fills, sorted(fills))
+                accounts = [max(load.accounts for load in point.loads.values())
+                            for point in since_start]
+                self.assertEqual(accounts, sorted(accounts))
 
     def test_no_point_is_measured_together_with_one_that_stores_first(self):
         for group in plan.groups(plan.full()):
-            self.assertFalse(any(point.fill for point in group[1:]))
+            self.assertFalse(any(point.fill or point.fresh for point in group[1:]))
+
+    def test_the_medium_size_measures_all_that_the_full_one_does(self):
+        def kinds(settings):
+            return {(point.sweeps, system, load.clients, load.accounts, load.distribution)
+                    for point in plan.points(settings) for system, load in point.loads.items()}
+        self.assertEqual(kinds(plan.medium()), kinds(plan.full()))
+        self.assertLess(plan.medium().estimate_s(), 23 * 60)
+
+    def test_nothing_fits_beyond_the_end(self):
+        deadline = rounds.Deadline(1)
+        self.assertTrue(deadline.fits(50))
+        self.assertFalse(deadline.fits(70))
+        self.assertTrue(rounds.Deadline().fits(1e9))
+        self.assertTrue(50 < deadline.left_s(3600) <= 60)
+        self.assertEqual(rounds.Deadline(-1).left_s(10), 0)
 
     def test_every_system_comes_first_in_some_round(self):
         names = ("a", "b", "c")
@@ -82,9 +104,14 @@ class Plan(unittest.TestCase):
 
 class Parsing(unittest.TestCase):
     def test_transactions_outside_of_the_window_do_not_count(self):
-        lines = ["0 1 500 0 100 999999", "0 2 700 0 101 0", "1 1 900 0 102 500000",
+        lines = ["0 1 500 0 100 999999", "0 2 700 0 102 0", "1 1 900 0 104 500000",
                  "1 2 failed 0 102 1", "short"]
-        self.assertEqual(postgres.read_log(lines, 101.0, 102.5), [700])
+        ended = postgres.read_log(lines)
+        self.assertEqual(ended, [(100999999, 500), (102000000, 700), (104500000, 900)])
+        self.assertEqual(postgres.measured(ended, 1, 2), [700])
+        self.assertEqual(postgres.measured(ended, 0, 1), [500])
+        self.assertIsNone(postgres.measured(ended, 2, 2))
+        self.assertIsNone(postgres.measured([], 1, 2))
 
     def test_a_book_is_right_only_if_both_sides_and_the_payments_agree(self):
         self.assertTrue(postgres.right("||0", "500|500|500", 5))
@@ -135,6 +162,21 @@ class Reports(unittest.TestCase):
         self.assertEqual([cell.strip() for cell in line.split("|")[2:6]],
                          ["64", "20", "10.0", "20.0"])
 
+    def test_targets_are_read_from_a_whole_comparison(self):
+        rows = self.rounds()
+        self.assertIsNone(speed.compared(report.Summary(a_report(rows))))
+        rows.append(a_round("payledger", "clients", Workload(clients=64, in_flight=16), 900))
+        rows.append(a_round("postgres", "batch", Workload(payments=1000), 60))
+        found = speed.compared(report.Summary(a_report(rows)))
+        self.assertEqual({name: speed.rate(result) for name, result in found.items()},
+                         {"payledger": 900, "payledger-1000": 400, "postgres": 20, "etcd": 10,
+                          "postgres-1000": 60})
+
+    def test_figures_of_another_version_do_not_stand_beside_these(self):
+        about = {name: 1 for name in machine.IDENTITY}
+        self.assertTrue(machine.same(about, {**about, "load_average": 7}))
+        self.assertFalse(machine.same(about, {**about, "commit": 2}))
+
     def test_other_load_is_said(self):
         rounds = self.rounds()
         self.assertNotIn("under other load", report.text(a_report(rounds)))
@@ -166,7 +208,8 @@ class Reports(unittest.TestCase):
     def test_a_target_that_was_not_measured_says_so(self):
         content = {**a_report([]), "kind": "targets", "targets": {
             "hot": {"text": "90 %", "reached": True, "busy_share": 0.0, "figures": {},
-                    "quick": True}}}
+                    "started": "2026-01-01T00:00:00Z", "command": "bench/run targets",
+                    "size": "quick"}}}
         rows = scenarios.text(content).splitlines()
         self.assertTrue(any("| 90 % | yes (quick run) |" in row for row in rows))
         self.assertTrue(any(row.startswith("| single") and "not measured" in row for row in rows))
@@ -194,6 +237,69 @@ class Workspaces(unittest.TestCase):
                 space.call("sh", "-c", "echo because >&2; exit 3")
         finally:
             space.close()
+
+
+KEPT = """
+import os, signal, subprocess, sys, time
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+from compare import keeper, workspace
+
+def work():
+    space = workspace.Workspace(sys.argv[2])
+    try:
+        # As a server of PostgreSQL: its children have sessions of their own, and they are stopped.
+        server = space.spawn("server", "sh", "-c", "setsid sleep 60 & setsid sleep 60 & wait")
+        while len(workspace.tree([server.pid])) < 3:
+            time.sleep(0.01)
+        workspace.pause([server.pid])
+        print(os.getpid(), *workspace.tree([server.pid]), flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        space.close()
+
+sys.exit(keeper.kept(work, sys.argv[2]))
+"""
+
+
+class Keepers(unittest.TestCase):
+    def ended(self, signals):
+        """Starts a run and sends it signals: [(to the keeper?, which)]; its exit status."""
+        with tempfile.TemporaryDirectory() as base:
+            keeper = subprocess.Popen(["/usr/bin/python3", "-B", "-c", KEPT, os.path.dirname(HERE),
+                                       base], stdout=subprocess.PIPE, text=True)
+            pids = [int(word) for word in keeper.stdout.readline().split()]
+            self.assertEqual(len(pids), 4)
+            for to_keeper, which in signals:
+                os.kill(keeper.pid if to_keeper else pids[0], which)
+            status = keeper.wait(30)
+            keeper.stdout.close()
+            deadline = time.monotonic() + 30
+            while (self.alive(pids) or os.listdir(base)) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            self.assertEqual(self.alive(pids), [])
+            self.assertEqual(os.listdir(base), [])
+            return status
+
+    def alive(self, pids):
+        table = workspace.processes()
+        return [pid for pid in pids if table.get(pid, (0, "Z"))[1] != "Z"]
+
+    def test_an_interrupted_run_leaves_nothing(self):
+        for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self.assertEqual(self.ended([(True, which)]), 130)
+
+    def test_a_second_signal_does_not_disturb_the_end(self):
+        self.assertEqual(self.ended([(False, signal.SIGINT), (True, signal.SIGINT),
+                                     (True, signal.SIGTERM)]), 130)
+
+    def test_a_killed_run_leaves_nothing(self):
+        self.assertEqual(self.ended([(False, signal.SIGKILL)]), 128 + signal.SIGKILL)
+
+    def test_a_run_ends_with_its_killed_keeper(self):
+        self.assertEqual(self.ended([(True, signal.SIGKILL)]), -signal.SIGKILL)
 
 
 if __name__ == "__main__":
