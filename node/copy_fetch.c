@@ -153,7 +153,9 @@ static void fetch_trailer(struct fetch *fetch)
     }
     log_info(PART, "all has come, and is checked now: bytes=%llu", (unsigned long long)bytes);
     fetch->state = FETCH_DONE;
-    stream_close(fetch->stream, STATUS_OK, 0);
+    /* It stays open, and its end unread, until the copy is checked: the peer keeps the log as long.
+     */
+    stream_pause(fetch->stream);
 }
 
 /* Gathers a head of so many bytes; true once it is whole. */
@@ -285,10 +287,9 @@ enum status copy_fetch(struct node *node, const struct consensus_options *option
     bool sound = false;
     while (!sound && node->stop == STOP_NO) {
         fetch_round(&fetch);
-        if (fetch.state == FETCH_DONE && fetch.stream == NULL) {
+        if (fetch.state == FETCH_DONE) {
             sound = copy_check(node, fetch.dir, fetch.wanted_index, &index);
-            fetch.state = FETCH_IDLE;
-            fetch.retry_at_ms = clock_monotonic_ms(node->clock) + COPY_RETRY_MS;
+            fetch_give_up(&fetch, COPY_RETRY_MS);
         }
     }
     copy_file_close(fetch.copy);

@@ -141,7 +141,8 @@ static void *copy_send_run(void *argument)
         log_info(PART, "copy for node %u sent: bytes=%llu", send->options.peer,
                  (unsigned long long)send->bytes);
         metric_add(send->options.metrics, METRIC_COPIES_SERVED, 1);
-        channel_finish(send->options.channel, COPY_LINGER_MS);
+        channel_finish(send->options.channel, COPY_CHECK_MS_MAX);
+        log_info(PART, "node %u has no more need of this copy", send->options.peer);
     } else {
         log_warn(PART, "copy for node %u broke off: %s", send->options.peer, status_text(status));
         channel_cut(send->options.channel);

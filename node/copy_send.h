@@ -28,7 +28,7 @@ enum status MUST_CHECK copy_send_open(struct copy_send **send,
                                       const struct copy_send_options *options);
 /* It ends soon; what the peer has then is no whole copy. */
 void copy_send_cut(struct copy_send *send);
-/* All is sent, or it broke off: the log says which. */
+/* All is sent and the peer has checked it, or it broke off: the log says which. */
 bool copy_send_done(const struct copy_send *send);
 /* Waits for the threads. NULL is fine. */
 void copy_send_close(struct copy_send *send);

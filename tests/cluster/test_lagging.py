@@ -114,6 +114,14 @@ async def a_follower_gives_the_state_before_the_leader_does(run):
     assert await cluster.metric_sum("payledger_copies_served_total", [leader]) == 0
     assert await cluster.metric_sum("payledger_copies_served_total") == 1
     await check_cluster(cluster)
+    # The one that served it kept its log until the copy was checked.
+    other = next(number for number in cluster.nodes if number not in (leader, down))
+
+    def said_at(number, text):
+        return next((line.split()[0] for line in cluster.log_text(number).splitlines()
+                     if text in line), "never")
+    assert said_at(down, "the copy is sound") <= \
+        said_at(other, f"node {down} has no more need of this copy") < "never"
 
 
 @case(120)

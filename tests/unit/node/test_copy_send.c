@@ -31,6 +31,17 @@ enum status __wrap_ledger_copy(struct ledger *ledger, int fd)
     return copy_fails != STATUS_OK ? copy_fails : status;
 }
 
+/* How long the peer may check what it got. */
+static uint32_t finish_ms;
+
+void __real_channel_finish(struct channel *channel, uint32_t linger_ms);
+void __wrap_channel_finish(struct channel *channel, uint32_t linger_ms);
+void __wrap_channel_finish(struct channel *channel, uint32_t linger_ms)
+{
+    finish_ms = linger_ms;
+    __real_channel_finish(channel, linger_ms);
+}
+
 static void on_damaged(void *data, const char *what)
 {
     assert_ptr_equal(data, &driver);
@@ -87,7 +98,7 @@ static int tear_down(void **state)
 }
 
 /* All that comes until the other side's end. */
-static void receive_all(void)
+static void receive_all_but_stay(void)
 {
     struct pollfd wanted = {.fd = peer_fd, .events = POLLIN};
     ssize_t count = 1;
@@ -97,6 +108,11 @@ static void receive_all(void)
         assert_true(count >= 0);
         received_size += (size_t)count;
     }
+}
+
+static void receive_all(void)
+{
+    receive_all_but_stay();
     assert_int_equal(close(peer_fd), 0);
     peer_fd = -1;
 }
@@ -157,6 +173,19 @@ static void the_peer_gets_a_whole_ledger_and_its_digest(void **state)
     copy_send_close(sending);
     sending = NULL;
     assert_true(metric_get(&driver.metrics, METRIC_COPIES_SERVED) == 1);
+}
+
+static void it_lasts_until_the_peer_has_checked_it(void **state)
+{
+    begin(state);
+    receive_all_but_stay();
+    assert_true(metric_get(&driver.metrics, METRIC_COPIES_SERVED) == 1);
+    assert_false(copy_send_done(sending));
+    assert_int_equal(close(peer_fd), 0);
+    peer_fd = -1;
+    copy_send_close(sending);
+    sending = NULL;
+    assert_int_equal(finish_ms, COPY_CHECK_MS_MAX);
 }
 
 /* No trailer: the peer can not take it for a whole one. */
@@ -263,6 +292,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_peer_gets_a_whole_ledger_and_its_digest),
+        TEST(it_lasts_until_the_peer_has_checked_it),
         TEST(a_copy_that_fails_is_not_told_as_whole),
         TEST(damage_that_the_copy_meets_is_told),
         TEST(a_cut_copy_ends),
