@@ -168,8 +168,8 @@ static enum status totals_check(struct scrub *scrub)
     return STATUS_OK;
 }
 
-/* Their totals are those of one moment only. */
-static bool accounts_at_once(const struct scrub *scrub)
+/* Their totals are those of one moment only: one transaction must see them all. */
+static bool totals_comparable(const struct scrub *scrub)
 {
     return scrub->mode == SCRUB_AT_ONCE || scrub->now.accounts_count <= SCRUB_TOTALS_ACCOUNTS_MAX;
 }
@@ -179,7 +179,7 @@ static enum status accounts_end(struct scrub *scrub)
     if (scrub->last_number != scrub->now.accounts_count) {
         return whole_table(scrub, "the newest rows are missing");
     }
-    return accounts_at_once(scrub) ? totals_check(scrub) : STATUS_OK;
+    return totals_comparable(scrub) ? totals_check(scrub) : STATUS_OK;
 }
 
 static enum status account_ids_end(struct scrub *scrub)
@@ -233,7 +233,8 @@ static_assert(ARRAY_COUNT(stages) == TABLE_COUNT, "every table is walked through
 static enum status walk_on(struct scrub *scrub, uint64_t rows_max, bool *ended)
 {
     const struct scrub_stage *stage = &stages[scrub->stage - 1];
-    const bool to_the_end = stage->table == TABLE_ACCOUNTS && accounts_at_once(scrub);
+    const bool to_the_end = stage->table == TABLE_ACCOUNTS && scrub->mode == SCRUB_IN_PIECES &&
+                            totals_comparable(scrub);
     for (uint64_t rows = 0; rows < rows_max || to_the_end; rows++) {
         struct store_row row;
         enum status status = store_walk_next(scrub->txn, &scrub->walk, &row);

@@ -23,7 +23,7 @@
 struct scrub;
 
 enum scrub_mode {
-    SCRUB_AT_ONCE,  /* one read transaction from the beginning to the end */
+    SCRUB_AT_ONCE,  /* one read transaction from the beginning to the end, over all steps */
     SCRUB_IN_PIECES /* one for each step; totals are compared where SCRUB_TOTALS_ACCOUNTS_MAX lets
                      */
 };
@@ -35,7 +35,8 @@ enum status MUST_CHECK scrub_open(struct scrub **scrub, struct ledger *ledger,
 void scrub_close(struct scrub *scrub);
 
 /*
- * Checks about rows_max more rows. *done: this was the end of a pass; the next step begins another.
+ * Checks at most rows_max more rows; in pieces, where totals are compared, all accounts at least.
+ * *done: this was the end of a pass; the next step begins another.
  * STATUS_CORRUPT: damage, which ledger_damage names; STATUS_IO, STATUS_NO_MEMORY, STATUS_LIMIT:
  * nothing can be said. After a failure only scrub_close may follow.
  */
