@@ -178,7 +178,10 @@ enum {
     COMMIT_REST_TIMES = 2,
     COMMIT_PERIOD_MS_MAX = 1000,
     COMMIT_SCAN_MS = 5,                       /* a waiting scan brings the commit forward to this */
-    COMMIT_ENTRY_BYTES_MAX = 8 * 1024 * 1024, /* entries applied in one transaction (dirty pages) */
+    COMMIT_ENTRY_BYTES_MAX = 8 * 1024 * 1024, /* entries applied in one transaction */
+    /* Pages of 4 KiB that a transaction changes: they are memory until the commit. With random ids
+     * over many payments nearly every payment changes one more. */
+    COMMIT_PAGES_MAX = 64 * 1024,
     /* Accounts that the ledger thread keeps in memory, about 110 bytes each: the busy ones of a
      * large ledger, all of a smaller one. */
     ACCOUNTS_CACHED_MAX = 1024 * 1024,
@@ -216,6 +219,9 @@ static_assert(PEER_WRITE_BYTES_MAX >= LINK_FRAME_BYTES_MAX + 4, "a link's queue 
 static_assert(PEER_WRITE_BYTES_MAX + PEER_WRITE_BYTES_MAX / 16 <= TLS_BUFFER_BYTES_MAX,
               "peer streams stay below the bound of TLS");
 static_assert(RAFT_PROPOSALS_MAX > ENTRIES_IN_FLIGHT_MAX, "the batches in flight have room");
+static_assert((long long)COMMIT_PAGES_MAX * 4096 + (long long)ACCOUNTS_CACHED_MAX * 120 <=
+                  400 * 1024 * 1024,
+              "changed pages and plain accounts leave the rest of a node 112 of 512 MiB");
 static_assert(PEER_STALL_MS >= 4 * PEER_WATCH_MS, "a stall is measured, not guessed");
 static_assert(RAFT_DISK_RETRY_MS < RAFT_WATCHDOG_MS, "a failed write is named, not timed out");
 

@@ -142,6 +142,11 @@ uint64_t ledger_uncommitted_bytes(const struct ledger *ledger)
     return ledger->uncommitted_bytes;
 }
 
+uint64_t ledger_uncommitted_pages(const struct ledger *ledger)
+{
+    return store_write_pages(ledger->store);
+}
+
 uint64_t ledger_room(struct ledger *ledger)
 {
     return store_room(ledger->store);

@@ -42,6 +42,8 @@ struct position ledger_position(const struct ledger *ledger);
 struct position ledger_committed(const struct ledger *ledger);
 /* Bytes of entries applied since the last commit. */
 uint64_t ledger_uncommitted_bytes(const struct ledger *ledger);
+/* Pages of memory that they take until the next commit, at most. */
+uint64_t ledger_uncommitted_pages(const struct ledger *ledger);
 
 /* Bytes by which the ledger's file may still grow (map_bytes). Any thread. */
 uint64_t ledger_room(struct ledger *ledger);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static_assert(sizeof(size_t) == 8, "numbers are MDB_INTEGERKEY keys of 8 bytes");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "keys are little-endian on disk");
@@ -260,6 +261,7 @@ enum status store_write_commit(struct store *store, const struct position *posit
         store_write_abort(store);
         return status;
     }
+    memset(store->rows_put, 0, sizeof(store->rows_put));
     /* LMDB frees the transaction, also where it could not be committed. */
     store_cursors_end(txn, true);
     MDB_txn *committed = txn->txn;
@@ -279,7 +281,29 @@ void store_write_abort(struct store *store)
         mdb_txn_abort(store->write.txn);
         store->write.txn = NULL;
     }
+    memset(store->rows_put, 0, sizeof(store->rows_put));
     store_cache_clear(store);
+}
+
+uint64_t store_write_pages(struct store *store)
+{
+    assert(store != NULL);
+    if (store->write.txn == NULL) {
+        return 0;
+    }
+    static const enum table scattered[] = {TABLE_ACCOUNTS, TABLE_ACCOUNT_IDS, TABLE_PAYMENT_IDS,
+                                           TABLE_REFERENCES};
+    uint64_t pages = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(scattered); i++) {
+        const enum table table = scattered[i];
+        uint64_t rows = store->rows_put[table];
+        rows += table == TABLE_ACCOUNTS ? store->accounts.dirty_count : 0;
+        MDB_stat stat;
+        const int result = mdb_stat(store->write.txn, store->tables[table], &stat);
+        assert(result == MDB_SUCCESS); /* of an open transaction and table */
+        pages += rows < stat.ms_leaf_pages ? rows : stat.ms_leaf_pages;
+    }
+    return pages;
 }
 
 enum status store_sync(struct store *store)

@@ -85,6 +85,13 @@ void store_write_abort(struct store *store);
 /* Flushes everything to disk (before a snapshot, at close). */
 enum status MUST_CHECK store_sync(struct store *store);
 
+/*
+ * Pages that the write transaction has changed or will change when it is committed, at most: LMDB
+ * keeps them in memory until then. Only those of rows at places all over a table are counted; what
+ * is appended takes a few.
+ */
+uint64_t store_write_pages(struct store *store);
+
 /* Bytes by which the file may still grow before its map is full, as of the last commit. Any thread.
  * Pages that were freed inside the file come on top. */
 uint64_t store_room(struct store *store);

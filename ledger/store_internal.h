@@ -35,6 +35,7 @@ struct store {
     struct store_damage damage;
     struct cache accounts; /* as the write transaction has them */
     struct cache currencies;
+    uint64_t rows_put[TABLE_COUNT]; /* by the write transaction */
     bool read_only;
 };
 

@@ -306,6 +306,7 @@ enum status store_put(struct store_txn *txn, enum table table, MDB_val key, stru
     if (result != MDB_SUCCESS) {
         return store_failed(txn->store, table, &key, result);
     }
+    txn->store->rows_put[table]++;
     memcpy(place.mv_data, value.data, value.size);
     put_u32((uint8_t *)place.mv_data + value.size, row_crc(table, key, value.data, value.size));
     return STATUS_OK;

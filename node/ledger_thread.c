@@ -298,6 +298,7 @@ static bool commit_is_due(struct ledger_thread *thread, uint64_t now_ms)
     uint64_t age_ms = now_ms - thread->committed_at_ms;
     const uint64_t period_ms = commit_period_ms(thread);
     bool due = age_ms >= period_ms || bytes >= COMMIT_ENTRY_BYTES_MAX ||
+               ledger_uncommitted_pages(ledger) >= COMMIT_PAGES_MAX ||
                (thread->scans_wait && age_ms >= COMMIT_SCAN_MS);
     if (!due) {
         return false;

@@ -4,9 +4,10 @@
  * gateway directly, or to the core for other nodes) and events.
  *
  * It keeps one LMDB transaction open over many entries and commits when a scan waits, after
- * COMMIT_PERIOD_MS (later where commits take long), or past COMMIT_ENTRY_BYTES_MAX. It never
- * commits past what raft has on this node's own disk (ledger_thread_stored): a start that finds
- * raft's last index below LMDB's then knows that the log lost its tail.
+ * COMMIT_PERIOD_MS (later where commits take long), or past COMMIT_ENTRY_BYTES_MAX or
+ * COMMIT_PAGES_MAX. It never commits past what raft has on this node's own disk
+ * (ledger_thread_stored): a start that finds raft's last index below LMDB's then knows that the log
+ * lost its tail.
  */
 #ifndef NODE_LEDGER_THREAD_H
 #define NODE_LEDGER_THREAD_H

@@ -84,8 +84,11 @@ static void execute(struct world *world, struct buffer *bytes, struct growth *gr
     must(request.code == CODE_OK && request.outcomes_count == count ? STATUS_OK : STATUS_INVALID,
          "ledger_apply");
     buffer_deinit(&request.outcomes);
-    if (node_commit_is_due(&world->node)) {
+    world->uncommitted += count;
+    const uint64_t per_commit = world->options.per_commit;
+    if (per_commit > 0 ? world->uncommitted >= per_commit : node_commit_is_due(&world->node)) {
         commit(world, growth);
+        world->uncommitted = 0;
     }
 }
 

@@ -21,6 +21,9 @@ static const char usage[] =
     "  --payments N   per round, default 200000\n"
     "  --rounds N     default 3; the least of them is printed\n"
     "  --grow         instead of the stages: one ledger as it grows to --payments\n"
+    "  --per-commit N with --grow: payments of a commit; where left out commits come by the "
+    "clock,\n"
+    "                 as in a node, and their number depends on what else the machine does\n"
     "  --dir PATH     where ledgers are made and removed again, default .\n"
     "  --seed N       of the payments, default 1\n"
     "  --json         one JSON object a line\n";
@@ -54,12 +57,17 @@ static enum micro_ids ids_of(const char *text)
 
 static void arguments_read(int argc, char **argv, struct arguments *arguments)
 {
-    static const struct option long_options[] = {
-        {"accounts", required_argument, NULL, 'a'}, {"per-entry", required_argument, NULL, 'e'},
-        {"ids", required_argument, NULL, 'i'},      {"payments", required_argument, NULL, 'p'},
-        {"rounds", required_argument, NULL, 'r'},   {"dir", required_argument, NULL, 'd'},
-        {"seed", required_argument, NULL, 's'},     {"grow", no_argument, NULL, 'g'},
-        {"json", no_argument, NULL, 'j'},           {NULL, 0, NULL, 0}};
+    static const struct option long_options[] = {{"accounts", required_argument, NULL, 'a'},
+                                                 {"per-entry", required_argument, NULL, 'e'},
+                                                 {"ids", required_argument, NULL, 'i'},
+                                                 {"payments", required_argument, NULL, 'p'},
+                                                 {"rounds", required_argument, NULL, 'r'},
+                                                 {"dir", required_argument, NULL, 'd'},
+                                                 {"seed", required_argument, NULL, 's'},
+                                                 {"grow", no_argument, NULL, 'g'},
+                                                 {"json", no_argument, NULL, 'j'},
+                                                 {"per-commit", required_argument, NULL, 'c'},
+                                                 {NULL, 0, NULL, 0}};
     *arguments = (struct arguments){
         .all_ids = true, .options = {.dir = ".", .payments = 200000, .rounds = 3, .seed = 1}};
     struct micro_options *options = &arguments->options;
@@ -81,6 +89,9 @@ static void arguments_read(int argc, char **argv, struct arguments *arguments)
             break;
         case 'r':
             options->rounds = (uint32_t)number_of(optarg, 1000);
+            break;
+        case 'c':
+            options->per_commit = number_of(optarg, 1000000000);
             break;
         case 'd':
             options->dir = optarg;

@@ -21,7 +21,8 @@ struct micro_options {
     const char *dir; /* where ledgers are made and removed again */
     uint64_t accounts;
     uint64_t payments;
-    uint32_t per_entry; /* payments of a request, and of a log entry */
+    uint32_t per_entry;  /* payments of a request, and of a log entry */
+    uint64_t per_commit; /* while it grows; 0: as the node commits */
     enum micro_ids ids;
     uint32_t rounds;
     uint64_t seed;
@@ -45,6 +46,7 @@ struct world {
     struct node node; /* the leader */
     struct node follower;
     bool has_follower;
+    uint64_t uncommitted; /* payments since the last commit, while it grows */
 };
 
 /* Any failure ends the program with a message. */
@@ -60,9 +62,8 @@ void world_payment(struct world *world, struct micro_names *names, struct comman
 
 /* Applies the entry to a node at its next index; the caller gets the requests in answered. */
 void node_apply(struct node *node, const void *data, size_t size, struct list *answered);
-/* Commits where the node's ledger thread would: after COMMIT_ENTRY_BYTES_MAX, or when the time
- * has come.
- */
+/* Commits where the node's ledger thread would: after COMMIT_ENTRY_BYTES_MAX or COMMIT_PAGES_MAX,
+ * or when the time has come. */
 bool node_commit_is_due(const struct node *node);
 void node_commit(struct node *node);
 /* Bytes of the ledger's file on disk. */

@@ -111,7 +111,8 @@ bool node_commit_is_due(const struct node *node)
     if (period_ns > (uint64_t)COMMIT_PERIOD_MS_MAX * NS_PER_MILLISECOND) {
         period_ns = (uint64_t)COMMIT_PERIOD_MS_MAX * NS_PER_MILLISECOND;
     }
-    return ledger_uncommitted_bytes(node->ledger) >= COMMIT_ENTRY_BYTES_MAX || age_ns >= period_ns;
+    return ledger_uncommitted_bytes(node->ledger) >= COMMIT_ENTRY_BYTES_MAX ||
+           ledger_uncommitted_pages(node->ledger) >= COMMIT_PAGES_MAX || age_ns >= period_ns;
 }
 
 void node_commit(struct node *node)

@@ -148,6 +148,45 @@ static void accounts_that_need_longer_rows_keep_their_values(void **state)
     }
 }
 
+/* At most one page for each row that changed, and no more than the tables have. */
+static void pages_that_change_are_counted_until_the_commit(void **state)
+{
+    enum { ACCOUNTS = 500 };
+    struct store_rig *rig = *state;
+    char id[16];
+    assert_int_equal(store_write_pages(rig->store), 0);
+    for (uint64_t number = 1; number <= ACCOUNTS; number++) {
+        assert_true(snprintf(id, sizeof(id), "account-%03u", (unsigned)number) > 0);
+        const struct account account = store_rig_account(number, id);
+        check_ok(store_account_put(write_begin(rig), &account, true));
+    }
+    const uint64_t pages = store_write_pages(rig->store);
+    assert_true(pages > 10 && pages < ACCOUNTS / 4);
+    commit(rig);
+    assert_int_equal(store_write_pages(rig->store), 0);
+    struct store_txn *txn = write_begin(rig);
+    assert_int_equal(store_write_pages(rig->store), 0);
+    struct account account;
+    for (uint64_t number = 1; number <= 3; number++) {
+        check_ok(store_account(txn, number, &account));
+        check_ok(store_account_put(txn, &account, false));
+        check_ok(store_account_put(txn, &account, false));
+        assert_int_equal(store_write_pages(rig->store), number);
+    }
+    struct position position = {.accounts_count = ACCOUNTS, .currencies_count = 1};
+    struct store_view view;
+    struct uuid payment;
+    store_view_init(&view, txn, &position, NULL);
+    store_rig_record(&view, 1, &payment);
+    check_ok(view.view.error);
+    store_view_deinit(&view);
+    assert_int_equal(store_write_pages(rig->store), 3 + 1);
+    store_write_abort(rig->store);
+    assert_int_equal(store_write_pages(rig->store), 0);
+    (void)write_begin(rig);
+    assert_int_equal(store_write_pages(rig->store), 0);
+}
+
 static void currencies_are_written_with_the_commit(void **state)
 {
     struct store_rig *rig = *state;
@@ -184,6 +223,7 @@ int main(void)
         TEST(an_abort_forgets_what_was_changed),
         TEST(two_accounts_in_one_place_both_keep_their_changes),
         TEST(accounts_that_need_longer_rows_keep_their_values),
+        TEST(pages_that_change_are_counted_until_the_commit),
         TEST(currencies_are_written_with_the_commit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
