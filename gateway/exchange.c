@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "gateway/glance.h"
 #include "gateway/render.h"
 
 #include <stdlib.h>
@@ -321,6 +322,7 @@ static void request_submit(struct exchange *exchange, struct ask *ask)
     session->requests_bytes -= ask->bytes;
     session->requests_count--;
     exchange->open--;
+    session->worker->overloaded = session->worker->overloaded || status == STATUS_FULL;
     reply_code(exchange, &ask->request,
                status == STATUS_CLOSED ? CODE_SHUTTING_DOWN : CODE_OVERLOADED);
     ask_close(ask);
@@ -370,8 +372,41 @@ static void request_begin(struct exchange *exchange, const struct value *value)
     ask_close(ask);
 }
 
+/*
+ * While the node takes nothing more to execute, such a request costs it a glance: without a tree,
+ * without memory. What is refused so is not checked any further.
+ */
+static bool refused_at_a_glance(struct session *session, struct text text)
+{
+    const struct gateway_backend *backend = &session->worker->options->backend;
+    if (backend->busy == NULL || !backend->busy(backend->data)) {
+        return false;
+    }
+    struct rpc_request request = {.id = {.kind = REQUEST_ID_NULL}};
+    struct text name;
+    if (!glance(text, &request.id, &name) || !method_find(name, &request.method) ||
+        !method_executes(request.method)) {
+        return false;
+    }
+    metric_add(session->worker->options->metrics, METRIC_REQUESTS, 1);
+    refused_count(session, CODE_OVERLOADED);
+    session->worker->overloaded = true;
+    struct buffer *reply = reply_begin(session);
+    render_code(&request, CODE_OVERLOADED, REQUEST_RETRY_AFTER_MS, reply);
+    if (reply->failed) {
+        session_end(session, WEBSOCKET_INTERNAL, "out of memory");
+    } else {
+        session_reply(session,
+                      (struct text){.data = (const char *)reply->data, .size = reply->size});
+    }
+    return true;
+}
+
 void exchange_begin(struct session *session, struct text text)
 {
+    if (refused_at_a_glance(session, text)) {
+        return;
+    }
     struct exchange *exchange = calloc(1, sizeof *exchange);
     if (exchange == NULL) {
         session_end(session, WEBSOCKET_INTERNAL, "out of memory");

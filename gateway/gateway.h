@@ -84,6 +84,9 @@ struct gateway_backend {
      * caller keeps the call then.
      */
     enum status (*submit)(void *data, struct call *call);
+    /* True while calls to execute something would be refused as overloaded. Any worker thread. May
+     * be NULL. */
+    bool (*busy)(void *data);
     /* A copy of the newest status. Any thread. */
     void (*status)(void *data, struct cluster_status *status);
     /* The ledger's file is damaged, a scan found; does not return. Any worker thread. May be NULL.

@@ -54,6 +54,12 @@ bool method_find(struct text name, enum method_kind *method)
     return false;
 }
 
+bool method_executes(enum method_kind method)
+{
+    return method == METHOD_PAYMENT_CREATE || method == METHOD_PAYMENT_BATCH ||
+           method == METHOD_ACCOUNT_OPEN || method == METHOD_CURRENCY_CREATE;
+}
+
 void rpc_request_init(struct rpc_request *request)
 {
     *request = (struct rpc_request){.id = {.kind = REQUEST_ID_NULL}};

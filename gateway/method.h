@@ -58,5 +58,7 @@ enum prepared method_prepare(const struct value *value, struct rpc_request *requ
 /* Which method has this name; false where there is none. */
 bool method_find(struct text name, enum method_kind *method);
 const char *method_name(enum method_kind method);
+/* True where its calls are CALL_EXECUTE. */
+bool method_executes(enum method_kind method);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -176,11 +177,27 @@ static bool worker_ended(const struct gateway_worker *worker)
     return worker->ending && worker->sessions_count == 0 && atomic_load(&worker->calls) == 0;
 }
 
+/*
+ * After a turn in which the node had no room, the sockets are left alone for a moment: what comes
+ * meanwhile is read and refused in a few large pieces, and those who work on what was taken have
+ * the processors.
+ */
+static void worker_rest(struct gateway_worker *worker)
+{
+    if (!worker->overloaded || worker->ending) {
+        return;
+    }
+    worker->overloaded = false;
+    const struct timespec rest = {.tv_nsec = WORKER_REST_MS * 1000000};
+    (void)nanosleep(&rest, NULL);
+}
+
 static void *worker_run(void *data)
 {
     struct gateway_worker *worker = data;
     while (!worker_ended(worker)) {
         (void)uv_run(&worker->loop, UV_RUN_ONCE);
+        worker_rest(worker);
     }
     uv_close((uv_handle_t *)&worker->sweep, NULL);
     (void)uv_run(&worker->loop, UV_RUN_NOWAIT);

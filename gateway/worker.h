@@ -57,6 +57,7 @@ struct gateway_worker {
     /* of the worker's thread only */
     bool listening;
     bool ending;
+    bool overloaded; /* a request was refused for the node in this turn */
     uint64_t now_ms; /* monotonic, as of the callback that runs */
     struct list sessions;
     uint32_t sessions_count;

@@ -68,8 +68,9 @@ struct ledger {
     uint64_t tag;         /* of the newest entry; never used twice */
     struct overlay overlay;
     struct overlay trial;
-    struct list waiting;   /* requests */
-    struct list in_flight; /* pending entries, oldest first */
+    struct list waiting;       /* requests */
+    uint64_t waiting_commands; /* in them */
+    struct list in_flight;     /* pending entries, oldest first */
     uint32_t in_flight_count;
     struct list spare;     /* pending entries for the next use */
     struct buffer scratch; /* commands before it is known that they fit the entry */

@@ -116,6 +116,13 @@ enum status MUST_CHECK ledger_verify(struct ledger *ledger, int64_t now_ns,
 /* True while submitted requests wait and ledger_verify may take them now. */
 bool ledger_waiting(const struct ledger *ledger);
 
+/* What waits to be verified: commands, and the first request (NULL: none). */
+struct ledger_backlog {
+    uint64_t commands;
+    struct ledger_request *oldest;
+};
+struct ledger_backlog ledger_backlog(const struct ledger *ledger);
+
 /* ---- the log (every node) ----------------------------------------------------------------- */
 
 struct applied {

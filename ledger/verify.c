@@ -82,6 +82,7 @@ void ledger_epoch_end(struct ledger *ledger, struct list *answered)
          node = list_pop(&ledger->waiting)) {
         lose_rest(ledger, CONTAINER_OF(node, struct ledger_request, node), answered);
     }
+    ledger->waiting_commands = 0;
     overlay_clear(&ledger->overlay, &ledger->store_view.view);
 }
 
@@ -120,12 +121,23 @@ void ledger_submit(struct ledger *ledger, struct ledger_request *request, struct
         return;
     }
     list_push(&ledger->waiting, &request->node);
+    ledger->waiting_commands += request->count;
 }
 
 bool ledger_waiting(const struct ledger *ledger)
 {
     return ledger->in_epoch && !list_empty(&ledger->waiting) && !ledger->overlay_full &&
            ledger->in_flight_count < ENTRIES_IN_FLIGHT_MAX;
+}
+
+struct ledger_backlog ledger_backlog(const struct ledger *ledger)
+{
+    struct ledger_backlog backlog = {.commands = ledger->waiting_commands};
+    assert(IMPLIES(backlog.commands > 0, !list_empty(&ledger->waiting)));
+    if (!list_empty(&ledger->waiting)) {
+        backlog.oldest = CONTAINER_OF(ledger->waiting.next, struct ledger_request, node);
+    }
+    return backlog;
 }
 
 /* Unique without any randomness: a term has one leader, and a leader counts its entries. */
@@ -141,7 +153,7 @@ static enum status fill(struct ledger *ledger, struct pending *pending,
                         const struct execution *execution, struct list *answered)
 {
     overlay_begin(&ledger->overlay, pending->tag);
-    while (!list_empty(&ledger->waiting)) {
+    while (!list_empty(&ledger->waiting) && pending->items_count < ENTRY_COMMANDS_ENOUGH) {
         struct ledger_request *request =
             CONTAINER_OF(ledger->waiting.next, struct ledger_request, node);
         const enum place place = place_request(ledger, pending, execution, request);
@@ -155,6 +167,8 @@ static enum status fill(struct ledger *ledger, struct pending *pending,
             break;
         }
         list_remove(&request->node);
+        assert(ledger->waiting_commands >= request->count);
+        ledger->waiting_commands -= request->count;
         if (place == PLACE_REFUSED) {
             answer_whole(ledger, request, request->code, answered);
         }

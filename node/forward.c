@@ -216,7 +216,6 @@ void forward_send(struct node *node, struct job *job, uint32_t id)
     if (!peer_append(node, peer, &item, PEER_OUT_BYTES)) {
         slot->next_free = forwards->free_first;
         forwards->free_first = number;
-        metric_add(&node->metrics, METRIC_OVERLOADED, 1);
         forward_end(node, job, peer->link_up ? CODE_OVERLOADED : CODE_NO_LEADER);
         return;
     }
@@ -235,6 +234,9 @@ void forward_on_answer(struct node *node, uint32_t peer, const struct link_item 
         return; /* its deadline passed before */
     }
     slot_free(node, slot_of_ticket(item->ticket));
+    if (item->code == CODE_OVERLOADED) {
+        admission_window_cut(&node->admission, clock_monotonic_ns(node->clock));
+    }
     struct ledger_request *request = &job->request;
     request->code = item->code;
     request->seq = item->seq;
@@ -278,35 +280,55 @@ void forward_tick(struct node *node, uint64_t now_ns)
 
 /* ---- requests of other nodes --------------------------------------------------------------- */
 
+/* Answers a request that became no job. */
+static void request_refuse(struct node *node, uint32_t peer, uint64_t ticket, enum code code)
+{
+    const struct link_item item = {.kind = LINK_ANSWER, .ticket = ticket, .code = code};
+    peer_item(node, peer, &item);
+}
+
+/* Why a request is refused before it costs anything; CODE_OK: it is not. */
+static enum code request_refusal(struct node *node, enum request_mode mode, uint64_t now_ns)
+{
+    const bool executes = mode != REQUEST_BARRIER;
+    if (executes && atomic_load(&node->admission.disk_short)) {
+        return CODE_STORAGE_FULL;
+    }
+    const bool full =
+        atomic_load(&node->admission.closed) || !admission_has_room(&node->admission, 0);
+    const bool behind = executes && ledger_thread_behind(node->ledger_thread, now_ns);
+    return full || behind ? CODE_OVERLOADED : CODE_OK;
+}
+
 void forward_on_request(struct node *node, uint32_t peer, const struct link_item *item)
 {
     metric_add(&node->metrics, METRIC_FORWARDS_SERVED, 1);
-    uint64_t deadline_ns =
-        clock_monotonic_ns(node->clock) + (uint64_t)node->config->request_timeout_ms * 1000000;
-    struct job *job = job_make(JOB_EXECUTE, &node->admission, deadline_ns);
+    const uint64_t now_ns = clock_monotonic_ns(node->clock);
+    enum request_mode mode = REQUEST_BARRIER;
+    uint32_t count = 0;
+    struct reader reader = reader_of(item->bytes.data, item->bytes.size);
+    if (request_read_head(&reader, &mode, &count) != STATUS_OK) {
+        log_warn(PART, "node %u forwarded a damaged request", peer);
+        request_refuse(node, peer, item->ticket, CODE_INTERNAL);
+        return;
+    }
+    const enum code refusal = request_refusal(node, mode, now_ns);
+    if (refusal != CODE_OK) {
+        request_refuse(node, peer, item->ticket, refusal);
+        return;
+    }
+    const uint64_t deadline_ns = now_ns + (uint64_t)node->config->request_timeout_ms * 1000000;
+    struct job *job = job_make(mode == REQUEST_BARRIER ? JOB_BARRIER : JOB_EXECUTE,
+                               &node->admission, deadline_ns);
     if (job == NULL) {
         fail_stop(EXIT_DISK, PART, "out of memory");
     }
     job->peer = peer;
     job->ticket = item->ticket;
-    enum request_mode mode = REQUEST_BARRIER;
-    uint32_t count = 0;
-    struct reader reader = reader_of(item->bytes.data, item->bytes.size);
-    bool readable = request_read_head(&reader, &mode, &count) == STATUS_OK;
+    job->commands = count;
     write_bytes(&job->bytes, item->bytes.data, item->bytes.size);
     atomic_fetch_add(&node->admission.bytes, job->bytes.size);
-    if (!readable || job->bytes.failed) {
-        log_warn(PART, "node %u forwarded a damaged request", peer);
-        forward_answer(node, job, CODE_INTERNAL);
-        return;
-    }
-    if (mode == REQUEST_BARRIER) {
-        job->kind = JOB_BARRIER;
-    } else if (atomic_load(&node->admission.disk_short)) {
-        forward_answer(node, job, CODE_STORAGE_FULL);
-        return;
-    }
-    if (atomic_load(&node->admission.closed) || !admission_has_room(&node->admission, 0)) {
+    if (job->bytes.failed) {
         forward_answer(node, job, CODE_OVERLOADED);
         return;
     }

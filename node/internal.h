@@ -151,6 +151,8 @@ struct node {
 
 /* ---- submit.c */
 enum status node_submit(void *data, struct call *call);
+/* True while requests to execute are refused. Any thread; its data is the node. */
+bool node_busy(void *data);
 /* Routes jobs that came in through the inbox. */
 void node_inbox(struct node *node);
 /* Keeps, forwards or refuses a job, whoever it came from. Takes ownership. */

@@ -9,6 +9,53 @@ bool admission_has_room(const struct admission *admission, size_t bytes)
            atomic_load(&admission->bytes) + bytes <= NODE_REQUEST_BYTES_MAX;
 }
 
+void admission_init(struct admission *admission)
+{
+    *admission = (struct admission){.window_parts = NODE_REQUESTS_MAX * WINDOW_GROWTH};
+}
+
+static uint32_t window_size(const struct admission *admission)
+{
+    return atomic_load(&admission->window_parts) / WINDOW_GROWTH;
+}
+
+bool admission_window_open(const struct admission *admission)
+{
+    return atomic_load(&admission->window_used) < window_size(admission);
+}
+
+void admission_window_cut(struct admission *admission, uint64_t now_ns)
+{
+    uint64_t last_ns = atomic_load(&admission->window_cut_ns);
+    const uint64_t period_ns = WINDOW_CUT_MS * UINT64_C(1000000);
+    /* What was under way at the last cut is refused too, and says nothing new. */
+    if ((last_ns != 0 && now_ns - last_ns < period_ns) ||
+        !atomic_compare_exchange_strong(&admission->window_cut_ns, &last_ns, now_ns)) {
+        return;
+    }
+    const uint32_t used = atomic_load(&admission->window_used);
+    const uint32_t size = window_size(admission);
+    const uint32_t half = (used < size ? used : size) / 2;
+    const uint32_t cut = half > WINDOW_REQUESTS_MIN ? half : WINDOW_REQUESTS_MIN;
+    atomic_store(&admission->window_parts, cut * WINDOW_GROWTH);
+}
+
+void admission_window_enter(struct job *job)
+{
+    assert(!job->in_window);
+    job->in_window = true;
+    atomic_fetch_add(&job->admission->window_used, 1);
+}
+
+/* Two threads that meet here may grow it by one less or more than they should, which is no harm. */
+static void window_grow(struct admission *admission)
+{
+    const uint32_t parts = atomic_load(&admission->window_parts);
+    if (parts < NODE_REQUESTS_MAX * WINDOW_GROWTH) {
+        atomic_store(&admission->window_parts, parts + 1);
+    }
+}
+
 struct job *job_make(enum job_kind kind, struct admission *admission, uint64_t deadline_ns)
 {
     assert(admission != NULL);
@@ -57,6 +104,9 @@ void job_answer(struct job *job)
         job_refuse(job, request->code);
         return;
     }
+    if (job->in_window) {
+        window_grow(job->admission);
+    }
     call->code = CODE_OK;
     call->seq = request->seq;
     call->term = request->term;
@@ -85,6 +135,9 @@ void job_free(struct job *job)
     assert(list_empty(&job->reads));
     list_remove(&job->node);
     list_remove(&job->deadline_node);
+    if (job->in_window) {
+        atomic_fetch_sub(&job->admission->window_used, 1);
+    }
     atomic_fetch_sub(&job->admission->jobs, 1);
     atomic_fetch_sub(&job->admission->bytes, job->bytes.size);
     buffer_deinit(&job->bytes);

@@ -27,6 +27,11 @@ struct admission {
     _Atomic bool full;       /* the apply queue is over its mark */
     _Atomic bool slow;       /* a peer copies the state: few requests at a time */
     _Atomic bool disk_short; /* the disk's reserve is touched: payments are refused */
+    /* The window: how many of this node's clients' requests may be with the leader, in parts of
+     * WINDOW_GROWTH, and how many are. */
+    _Atomic uint32_t window_parts;
+    _Atomic uint32_t window_used;
+    _Atomic uint64_t window_cut_ns; /* when it was last made smaller */
 };
 
 /* Sends the answer of a forwarded job back to its node; called on the ledger thread or the core. */
@@ -39,8 +44,11 @@ struct job {
     struct ledger_request request; /* the ledger's part */
     struct buffer bytes;           /* request form */
     enum job_kind kind;
+    bool in_window;   /* a client's of this node, to be executed */
     uint32_t bounces; /* how often it was routed anew */
     uint64_t deadline_ns;
+    uint32_t commands; /* of a request to execute */
+    uint64_t taken_ns; /* when the ledger thread took it to be verified */
     struct call *call; /* NULL: forwarded, a barrier, or already answered */
     uint32_t peer;     /* forwarded: who asked, and its ticket */
     uint64_t ticket;
@@ -52,6 +60,15 @@ struct job {
 
 /* Room for another request of so many bytes; false: refuse it as overloaded. Any thread. */
 bool admission_has_room(const struct admission *admission, size_t bytes);
+
+/* Nothing is admitted yet, and the window is open. */
+void admission_init(struct admission *admission);
+/* Room in the window for one more request of a client. Any thread. */
+bool admission_window_open(const struct admission *admission);
+/* The leader refused one. Any thread. */
+void admission_window_cut(struct admission *admission, uint64_t now_ns);
+/* The job takes its place in the window, until it is freed. */
+void admission_window_enter(struct job *job);
 
 /* NULL: no memory. */
 struct job *job_make(enum job_kind kind, struct admission *admission, uint64_t deadline_ns);

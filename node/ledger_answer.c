@@ -1,6 +1,6 @@
 /*
- * What the ledger thread gives back. A request past its deadline is answered `unknown` (a read
- * `read_timeout`); its job stays until the ledger lets go of its bytes.
+ * What the ledger thread gives back, and how far it is behind. A request past its deadline is
+ * answered `unknown` (a read `read_timeout`); its job stays until the ledger lets go of its bytes.
  */
 #include "node/ledger_inside.h"
 
@@ -172,4 +172,28 @@ void ledger_reads_end(struct ledger_thread *thread)
         job_refuse(job, CODE_SHUTTING_DOWN);
         job_free(job);
     }
+}
+
+/* ---- the backlog --------------------------------------------------------------------------- */
+
+void ledger_backlog_publish(struct ledger_thread *thread)
+{
+    const struct ledger_backlog backlog = ledger_backlog(thread->options.ledger);
+    uint64_t since_ns = 0;
+    if (backlog.commands >= ENTRY_COMMANDS_ENOUGH) {
+        since_ns = CONTAINER_OF(backlog.oldest, struct job, request)->taken_ns;
+    }
+    atomic_store(&thread->backlog_since_ns, since_ns);
+    atomic_store(&thread->backlog_commands, backlog.commands);
+}
+
+bool ledger_thread_behind(const struct ledger_thread *thread, uint64_t now_ns)
+{
+    if (atomic_load(&thread->backlog_commands) + atomic_load(&thread->queued_commands) >=
+        BACKLOG_COMMANDS_MAX) {
+        return true;
+    }
+    uint64_t since_ns = atomic_load(&thread->backlog_since_ns);
+    return since_ns != 0 && now_ns >= since_ns &&
+           now_ns - since_ns >= BACKLOG_MS_MAX * UINT64_C(1000000);
 }

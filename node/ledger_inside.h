@@ -1,7 +1,7 @@
 /*
  * struct ledger_thread, shared by the files of the ledger thread:
  *   ledger_thread.c  the door, the queue, the loop, commits
- *   ledger_answer.c  what it gives back: events, answers, reads, deadlines
+ *   ledger_answer.c  what it gives back: events, answers, reads, deadlines, the backlog
  */
 #ifndef NODE_LEDGER_INSIDE_H
 #define NODE_LEDGER_INSIDE_H
@@ -20,6 +20,10 @@ struct ledger_thread {
     _Atomic uint64_t stored;
     _Atomic uint64_t apply_bytes;
     _Atomic bool leading;
+    /* More waits to be verified than fits one entry: since when the first has. 0: not so. */
+    _Atomic uint64_t backlog_since_ns;
+    _Atomic uint64_t backlog_commands; /* that wait to be verified, as of the last round */
+    _Atomic uint64_t queued_commands;  /* and in the queue, not yet taken */
     /* Wall - monotonic, read once per epoch: log time must not jump. Others only read it. */
     _Atomic int64_t wall_offset_ns;
     _Atomic bool stopping;
@@ -27,6 +31,7 @@ struct ledger_thread {
     struct position published;
     /* Only the thread itself touches what follows. */
     struct list deadlines; /* jobs by deadline_node, in order of arrival */
+    uint64_t now_ns;       /* as of the beginning of this round */
     struct list reads;     /* JOB_READ and JOB_SCAN that wait for their seq, by node */
     uint64_t epoch;
     bool in_epoch;
@@ -65,6 +70,8 @@ void ledger_read_take(struct ledger_thread *thread, struct job *job);
 void ledger_reads_look(struct ledger_thread *thread);
 /* Answers what is past its deadline; the jobs of requests stay until the ledger lets go of them. */
 void ledger_deadlines_look(struct ledger_thread *thread, uint64_t now_ns);
+/* For ledger_thread_behind. */
+void ledger_backlog_publish(struct ledger_thread *thread);
 /* The last round: reads that still wait. */
 void ledger_reads_end(struct ledger_thread *thread);
 

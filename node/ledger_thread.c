@@ -59,6 +59,7 @@ void ledger_thread_fail(struct ledger_thread *thread, enum status status, const 
 
 static void work_submit(struct ledger_thread *thread, struct job *job, struct list *answered)
 {
+    atomic_fetch_sub(&thread->queued_commands, job->commands);
     if (job->kind == JOB_READ || job->kind == JOB_SCAN) {
         ledger_read_take(thread, job);
         return;
@@ -68,6 +69,7 @@ static void work_submit(struct ledger_thread *thread, struct job *job, struct li
         return;
     }
     job_by_deadline(&thread->deadlines, job);
+    job->taken_ns = thread->now_ns;
     job->request.bytes.data = (const char *)job->bytes.data;
     job->request.bytes.size = job->bytes.size;
     ledger_submit(thread->options.ledger, &job->request, answered);
@@ -309,6 +311,7 @@ static bool commit_is_due(struct ledger_thread *thread, uint64_t now_ms)
 
 static void publish(struct ledger_thread *thread)
 {
+    ledger_backlog_publish(thread);
     struct position position = ledger_position(thread->options.ledger);
     pthread_mutex_lock(&thread->lock);
     thread->published = position;
@@ -330,6 +333,7 @@ enum ledger_step ledger_thread_step(struct ledger_thread *thread)
 {
     struct list answered;
     list_init(&answered);
+    thread->now_ns = clock_monotonic_ns(thread->options.clock);
     (void)queue_pop_all(&thread->queue, &thread->todo);
     work_all(thread, &answered);
     bool free_to_go = commit_try(thread);
@@ -494,6 +498,7 @@ void ledger_thread_submit(struct ledger_thread *thread, struct job *job)
 {
     struct work *work = work_make(WORK_SUBMIT, 0);
     work->job = job;
+    atomic_fetch_add(&thread->queued_commands, job->commands);
     if (job->kind == JOB_EXECUTE || job->kind == JOB_BARRIER) {
         queue_push_quietly(&thread->queue, &work->node, 0);
     } else {

@@ -104,6 +104,10 @@ void ledger_thread_stored(struct ledger_thread *thread, uint64_t index);
 /* True while the ledger is in an epoch: a hint for submitters. */
 bool ledger_thread_leading(const struct ledger_thread *thread);
 
+/* True while more requests wait than the next entry takes, and the first has for BACKLOG_MS_MAX, or
+ * there are BACKLOG_COMMANDS_MAX in them: another one would only wait behind. Any thread. */
+bool ledger_thread_behind(const struct ledger_thread *thread, uint64_t now_ns);
+
 /* While leading: by how much the clock of the log, read once per epoch, is ahead of the monotonic
  * one. */
 int64_t ledger_thread_wall_offset_ns(const struct ledger_thread *thread);

@@ -185,8 +185,11 @@ static enum exit_status gateway_start(struct node *node)
                                       .ledger = node->ledger,
                                       .metrics = &node->metrics,
                                       .clock = node->clock};
-    options.backend = (struct gateway_backend){
-        .data = node, .submit = node_submit, .status = node_status, .damaged = node_damaged};
+    options.backend = (struct gateway_backend){.data = node,
+                                               .busy = node_busy,
+                                               .submit = node_submit,
+                                               .status = node_status,
+                                               .damaged = node_damaged};
     memcpy(options.host, self->client_listen_host, sizeof(options.host));
     char error[512];
     if (gateway_open(&node->gateway, &options, error, sizeof(error)) != STATUS_OK) {

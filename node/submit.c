@@ -21,6 +21,34 @@ static enum job_kind job_kind_of(const struct call *call)
     return JOB_READ;
 }
 
+/* Nobody looks further into the request here: what is damaged is found by the ledger. */
+static uint32_t commands_of(const struct job *job)
+{
+    struct reader reader = reader_of(job->bytes.data, job->bytes.size);
+    enum request_mode mode;
+    uint32_t count = 0;
+    return request_read_head(&reader, &mode, &count) == STATUS_OK ? count : 0;
+}
+
+bool node_busy(void *data)
+{
+    const struct node *node = data;
+    return !admission_has_room(&node->admission, 0) || !admission_window_open(&node->admission) ||
+           ledger_thread_behind(node->ledger_thread, clock_monotonic_ns(node->clock));
+}
+
+/* Whether a request to execute may enter; a leader that is behind makes its own clients' window
+ * smaller as those of the others. */
+static bool window_admits(struct node *node)
+{
+    const uint64_t now_ns = clock_monotonic_ns(node->clock);
+    if (ledger_thread_behind(node->ledger_thread, now_ns)) {
+        admission_window_cut(&node->admission, now_ns);
+        return false;
+    }
+    return admission_window_open(&node->admission);
+}
+
 /* A worker's thread. */
 enum status node_submit(void *data, struct call *call)
 {
@@ -29,9 +57,9 @@ enum status node_submit(void *data, struct call *call)
     if (atomic_load(&admission->closed)) {
         return STATUS_CLOSED;
     }
-    if (!admission_has_room(admission, call->request.size)) {
-        metric_add(&node->metrics, METRIC_OVERLOADED, 1);
-        return STATUS_FULL;
+    if (!admission_has_room(admission, call->request.size) ||
+        (call->kind == CALL_EXECUTE && !window_admits(node))) {
+        return STATUS_FULL; /* the gateway counts it */
     }
     struct job *job = job_make(job_kind_of(call), admission, call->deadline_ns);
     if (job == NULL) {
@@ -39,6 +67,10 @@ enum status node_submit(void *data, struct call *call)
     }
     job->call = call;
     buffer_swap(&job->bytes, &call->request);
+    if (job->kind == JOB_EXECUTE) {
+        job->commands = commands_of(job);
+        admission_window_enter(job);
+    }
     atomic_fetch_add(&admission->bytes, job->bytes.size);
     bool leading = ledger_thread_leading(node->ledger_thread);
     if (job->kind == JOB_EXECUTE && leading && atomic_load(&admission->disk_short)) {

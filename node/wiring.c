@@ -18,6 +18,7 @@ enum status node_prepare(struct node *node, const struct config *config, const s
     node->config = config;
     node->id = config_self(config)->id;
     node->clock = clock;
+    admission_init(&node->admission);
     list_init(&node->epoch_jobs);
     list_init(&node->barrier_reads);
     list_init(&node->copies);

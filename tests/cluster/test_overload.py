@@ -8,6 +8,8 @@ from harness import case
 
 WINDOW = 1024  # unanswered requests of one connection
 CURRENCIES_MAX = 4096
+BATCH = 1000  # payments of one request
+BATCHES = 240
 
 
 @case(60)
@@ -42,6 +44,53 @@ async def beyond_its_window_a_session_is_overloaded(run):
         assert reply["result"]["status"] == "posted", reply
     state = await client.call("account.get", {"id": alice})
     assert state["entries"] == len(many), state
+    await check_cluster(cluster)
+
+
+def all_posted(result):
+    """How many payments a batch has; every one is posted."""
+    for row in result["results"]:
+        assert row.get("result", {}).get("status") == "posted", row
+    return len(result["results"])
+
+
+@case(120)
+async def behind_a_long_queue_the_rest_is_refused_early(run):
+    """More than the cluster can do: what it takes is done, what it refuses surely is not, and who
+    reads is served. Afterwards all is as before."""
+    cluster = await run.started()
+    leader = await cluster.leader()
+    clients = [await run.client(cluster, number) for number in cluster.nodes for _ in range(2)]
+    reader = await run.client(cluster, leader)
+    book = await Book.make(reader)
+    alice = await book.customer(reader)
+    batches = [[payment(book.bank, alice, 1) for _ in range(BATCH)] for _ in range(BATCHES)]
+    futures = [await clients[number % len(clients)].send(
+        "payment.batch", {"mode": "independent", "items": items})
+        for number, items in enumerate(batches)]
+    refused, posted = [], 0
+    for items, future in zip(batches, futures):
+        reply = await asyncio.wait_for(future, slow(20))
+        if "error" in reply:
+            error = RpcError(reply["error"])
+            assert error.code == "overloaded" and error.recorded is False, error
+            assert error.data["retry_after_ms"] > 0, error
+            refused.append(items)
+        else:
+            posted += all_posted(reply["result"])
+        if len(refused) == 1:
+            await reader.call("account.get", {"id": alice})  # in the midst of it
+    run.note(f"{len(refused)} of {BATCHES} batches were refused")
+    assert refused and posted, f"{len(refused)} refused, {posted} payments posted"
+    for items in refused:
+        await reader.refused("payment.get", {"id": items[0]["id"]}, recorded=False)
+    state = await reader.call("account.get", {"id": alice})
+    assert state["entries"] == posted, (state, posted)
+    for client in clients:
+        await client.settled("payment.create", payment(book.bank, alice, 1))
+    for items in refused[:2]:  # the same ids, now that there is room
+        result = await reader.settled("payment.batch", {"mode": "independent", "items": items})
+        assert all_posted(result) == BATCH
     await check_cluster(cluster)
 
 

@@ -4,6 +4,7 @@
  * client's reader takes; and the check never disagrees with the tree's parser about a text.
  */
 #include "base/check.h"
+#include "gateway/glance.h"
 #include "gateway/render.h"
 
 #include <string.h>
@@ -71,6 +72,25 @@ static bool request_run(struct message_reader *reply_reader, const struct value 
     return false;
 }
 
+/* What is seen at a glance is what the parser finds, where that accepts the text at all. */
+static void glance_check(struct text text, const struct message *message)
+{
+    struct request_id id;
+    struct text method;
+    struct envelope envelope;
+    struct failure failure;
+    if (!glance(text, &id, &method)) {
+        return;
+    }
+    assert(!message->is_array);
+    if (envelope_read(message->first, &envelope, &failure) != CODE_OK) {
+        return;
+    }
+    assert(!envelope.is_notification && text_equal(envelope.method, method));
+    assert(envelope.id.kind == id.kind && envelope.id.size == id.size);
+    assert(memcmp(envelope.id.text, id.text, id.size) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct message_reader *reader;
@@ -96,6 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         render_failure(NULL, &failure, &out);
         reply_check(reply_reader, &out);
     } else {
+        glance_check(text, &message);
         for (const struct value *v = message.first; v != NULL; v = message_next(&message, v)) {
             (void)request_run(reply_reader, v, &request, &call, &out);
         }

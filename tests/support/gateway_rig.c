@@ -253,10 +253,17 @@ void fake_node_close(struct fake_node *node)
     queue_deinit(&node->calls);
 }
 
+static bool fake_node_busy(void *data)
+{
+    return atomic_load(&((struct fake_node *)data)->busy);
+}
+
 struct gateway_backend fake_node_backend(struct fake_node *node)
 {
-    return (struct gateway_backend){
-        .data = node, .submit = fake_node_submit, .status = fake_node_status};
+    return (struct gateway_backend){.data = node,
+                                    .busy = fake_node_busy,
+                                    .submit = fake_node_submit,
+                                    .status = fake_node_status};
 }
 
 /* ---- the worker ---------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@ struct fake_node {
     _Atomic uint32_t submitted;
     _Atomic uint32_t answered;
     _Atomic uint32_t hold; /* answer nothing before so many calls wait */
+    _Atomic bool busy;     /* what the backend says */
     _Atomic int refuse;    /* enum status for submit; STATUS_OK: take the call */
     _Atomic int code;      /* enum code for every answer */
     _Atomic int refusal;   /* enum code of every payment's outcome; CODE_OK: it is posted */

@@ -180,6 +180,18 @@ struct call *node_rig_execute(struct node_rig *rig, const char *code)
     return call;
 }
 
+struct call *node_rig_batch(struct node_rig *rig, uint32_t count)
+{
+    struct call *call = call_new(rig, CALL_EXECUTE);
+    const struct command command = {.kind = COMMAND_CURRENCY_CREATE,
+                                    .currency_create = {.code = TEXT("EUR"), .scale = 2}};
+    request_write_head(&call->request, REQUEST_INDEPENDENT, count);
+    for (uint32_t i = 0; i < count; i++) {
+        command_write(&call->request, &command);
+    }
+    return call;
+}
+
 struct call *node_rig_read(struct node_rig *rig)
 {
     struct call *call = call_new(rig, CALL_READ);

@@ -34,6 +34,8 @@ void node_rig_apply(struct node_rig *rig, uint64_t index);
 /* A call of a currency.create of this code, or a linearizable read; the caller frees it. */
 struct call *node_rig_execute(struct node_rig *rig, const char *code);
 struct call *node_rig_read(struct node_rig *rig);
+/* A call of so many commands. */
+struct call *node_rig_batch(struct node_rig *rig, uint32_t count);
 void node_rig_call_free(struct call *call);
 
 /* Was the call answered? */

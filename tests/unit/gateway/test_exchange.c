@@ -170,6 +170,60 @@ static void test_the_node_may_refuse(void **state)
     rig_close(rig);
 }
 
+static void test_a_busy_node_refuses_what_executes_at_a_glance(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    rig_start(rig);
+    struct peer peer;
+    peer_open_websocket(&peer, rig->port, NULL);
+    atomic_store(&rig->node.busy, true);
+    atomic_store(&rig->node.refuse, STATUS_OK); /* the node itself is not even asked */
+    send_payment(&peer, 1);
+    check_reply(&peer, "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32014");
+    check_has(&peer, "\"code\":\"overloaded\",\"retryable\":true,\"recorded\":false");
+    check_has(&peer, "\"retry_after_ms\":100");
+    assert_int_equal(atomic_load(&rig->node.submitted), 0);
+    assert_int_equal(metric_get(&rig->metrics, METRIC_REQUESTS), 1);
+    assert_int_equal(metric_get(&rig->metrics, METRIC_OVERLOADED), 1);
+    /* Everything else goes its way. */
+    peer_message(&peer, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ledger.totals\"}");
+    check_reply(&peer, "\"id\":2,\"result\"");
+    peer_message(&peer, "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"payment.steal\"}");
+    check_reply(&peer, "\"id\":3,\"error\":{\"code\":-32601");
+    peer_message(&peer, "{\"jsonrpc\":\"2.0\",\"id\":4,\"method\":");
+    check_reply(&peer, "\"id\":null,\"error\":{\"code\":-32700");
+    atomic_store(&rig->node.busy, false);
+    send_payment(&peer, 5);
+    check_reply(&peer, "\"id\":5,\"result\"");
+    peer_close(&peer);
+    rig_close(rig);
+}
+
+static void test_a_busy_node_refuses_over_http_too(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_open();
+    rig_start(rig);
+    struct peer peer;
+    char text[REQUEST_BYTES];
+    char request[2 * REQUEST_BYTES];
+    atomic_store(&rig->node.busy, true);
+    pay(text, 7);
+    (void)snprintf(request, sizeof request,
+                   "POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                   "Content-Length: %zu\r\n\r\n%s",
+                   strlen(text), text);
+    peer_open(&peer, rig->port, NULL);
+    assert_int_equal(peer_request(&peer, request), 200);
+    check_has(&peer, "\"id\":7,\"error\":{\"code\":-32014");
+    atomic_store(&rig->node.busy, false);
+    assert_int_equal(peer_request(&peer, request), 200); /* and the connection goes on */
+    check_has(&peer, "\"id\":7,\"result\"");
+    peer_close(&peer);
+    rig_close(rig);
+}
+
 static void test_bad_messages_are_answered_and_the_connection_stays(void **state)
 {
     (void)state;
@@ -312,6 +366,8 @@ int main(void)
         cmocka_unit_test(test_an_array_gets_one_array),
         cmocka_unit_test(test_a_full_window_refuses_early),
         cmocka_unit_test(test_the_node_may_refuse),
+        cmocka_unit_test(test_a_busy_node_refuses_what_executes_at_a_glance),
+        cmocka_unit_test(test_a_busy_node_refuses_over_http_too),
         cmocka_unit_test(test_bad_messages_are_answered_and_the_connection_stays),
         cmocka_unit_test(test_the_window_counts_bytes_too),
         cmocka_unit_test(test_an_array_of_huge_answers_is_cut_request_by_request),

@@ -88,6 +88,38 @@ static void entries_in_flight_are_bounded(void **state)
     }
 }
 
+static void an_entry_with_enough_is_closed(void **state)
+{
+    (void)state;
+    enum { EACH = 1000, COUNT = 6, FIRST = 5 };
+    static_assert(EACH * FIRST >= ENTRY_COMMANDS_ENOUGH &&
+                      EACH * FIRST - EACH < ENTRY_COMMANDS_ENOUGH,
+                  "the fifth request is the last that the first entry takes");
+    static struct command payments[EACH];
+    struct call *calls[COUNT];
+    assert_true(ledger_backlog(driver.ledger).oldest == NULL);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        for (uint64_t j = 0; j < EACH; j++) {
+            payments[j] = make_payment(10 + i * EACH + j, "bank", "bob", 1);
+        }
+        calls[i] = call_make(REQUEST_INDEPENDENT, payments, EACH);
+        driver_submit(&driver, calls[i]);
+    }
+    assert_int_equal(ledger_backlog(driver.ledger).commands, COUNT * EACH);
+    assert_ptr_equal(ledger_backlog(driver.ledger).oldest, &calls[0]->request);
+    const struct ledger_entry *entry = driver_verify(&driver);
+    assert_int_equal(ledger_backlog(driver.ledger).commands, (COUNT - FIRST) * EACH);
+    assert_ptr_equal(ledger_backlog(driver.ledger).oldest, &calls[FIRST]->request);
+    (void)driver_apply_entry(&driver, entry);
+    assert_true(calls[FIRST - 1]->answered && !calls[FIRST]->answered);
+    driver_resign(&driver);
+    assert_int_equal(ledger_backlog(driver.ledger).commands, 0);
+    assert_int_equal(calls[FIRST]->request.code, CODE_LEADERSHIP_LOST);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        call_free(calls[i]);
+    }
+}
+
 static void an_account_opened_in_flight_can_be_paid(void **state)
 {
     (void)state;
@@ -156,10 +188,10 @@ static void time_never_stands_still(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(an_answer_waits_for_its_entry),     TEST(verification_sees_what_is_in_flight),
-        TEST(entries_in_flight_are_bounded),     TEST(an_account_opened_in_flight_can_be_paid),
-        TEST(outside_an_epoch_nothing_is_taken), TEST(damaged_requests_are_refused_whole),
-        TEST(time_never_stands_still),
+        TEST(an_answer_waits_for_its_entry),           TEST(verification_sees_what_is_in_flight),
+        TEST(entries_in_flight_are_bounded),           TEST(an_entry_with_enough_is_closed),
+        TEST(an_account_opened_in_flight_can_be_paid), TEST(outside_an_epoch_nothing_is_taken),
+        TEST(damaged_requests_are_refused_whole),      TEST(time_never_stands_still),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -256,7 +256,6 @@ static void behind_a_full_link_requests_are_refused_early(void **state)
     } while (!node_rig_answered(rig, calls[count - 1]));
     assert_true(count > 2);
     expect_code(rig, calls[--count], CODE_OVERLOADED);
-    assert_int_equal(metric_get(&rig->node.metrics, METRIC_OVERLOADED), 1);
     assert_false(node_rig_answered(rig, sent)); /* the others go on waiting */
     /* An answer costs an entry: it waits behind them. */
     const size_t size = node_peer(&rig->node, 2)->out.size;
@@ -374,6 +373,80 @@ static void a_leader_refuses_what_it_has_no_room_for(void **state)
     expect_sent(rig, CODE_OVERLOADED);
 }
 
+/* What others forward is refused as what comes from here; their barriers are not. */
+static void a_leader_with_a_backlog_takes_no_more_of_others(void **state)
+{
+    struct node_rig *rig = *state;
+    struct call *calls[ENTRIES_WINDOW + 1];
+    struct link_item item;
+    node_rig_lead(rig);
+    for (uint32_t i = 0; i <= ENTRIES_WINDOW; i++) {
+        calls[i] = node_rig_batch(rig, ENTRY_COMMANDS_ENOUGH);
+        check_ok(node_submit(&rig->node, calls[i]));
+        node_rig_step(rig);
+    }
+    rig->now_ns += BACKLOG_MS_MAX * UINT64_C(1000000);
+    const uint32_t jobs = atomic_load(&rig->node.admission.jobs);
+    ask_currency(rig);
+    assert_true(node_rig_sent(rig, 3, &item));
+    assert_true(item.ticket == 99 && item.code == CODE_OVERLOADED);
+    assert_int_equal(atomic_load(&rig->node.admission.jobs), jobs);
+    struct buffer barrier;
+    buffer_init(&barrier, 64);
+    request_write_head(&barrier, REQUEST_BARRIER, 0);
+    ask(rig, (struct text){(const char *)barrier.data, barrier.size});
+    assert_false(node_rig_sent(rig, 3, &item));
+    assert_int_equal(atomic_load(&rig->node.admission.jobs), jobs + 1);
+    buffer_deinit(&barrier);
+    ledger_thread_stop(rig->node.ledger_thread);
+    for (uint32_t i = 0; i <= ENTRIES_WINDOW; i++) {
+        assert_true(node_rig_answered(rig, calls[i]));
+        node_rig_call_free(calls[i]);
+    }
+}
+
+/* As many as half of those that were under way may follow, and more as they are answered. */
+static void a_leader_that_refuses_is_asked_for_less(void **state)
+{
+    enum { COUNT = 4 * WINDOW_REQUESTS_MIN };
+    struct node_rig *rig = *state;
+    static struct call *calls[COUNT];
+    static uint64_t tickets[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        calls[i] = submit_unsent(rig);
+    }
+    struct link_item item;
+    for (uint32_t i = 0; i < COUNT; i++) {
+        assert_true(node_rig_sent(rig, 2, &item));
+        tickets[i] = item.ticket;
+    }
+    assert_false(node_busy(&rig->node));
+    for (uint32_t i = 0; i < COUNT / 2; i++) { /* several at once say no more than one */
+        const struct link_item refusal = {
+            .kind = LINK_ANSWER, .ticket = tickets[i], .code = CODE_OVERLOADED};
+        forward_on_answer(&rig->node, 2, &refusal);
+        expect_code(rig, calls[i], CODE_OVERLOADED);
+    }
+    assert_true(node_busy(&rig->node));
+    struct call *call = node_rig_execute(rig, "EUR");
+    check_status(node_submit(&rig->node, call), STATUS_FULL);
+    const struct link_item lost = {
+        .kind = LINK_ANSWER, .ticket = tickets[COUNT / 2], .code = CODE_LEADERSHIP_LOST};
+    forward_on_answer(&rig->node, 2, &lost);
+    expect_code(rig, calls[COUNT / 2], CODE_LEADERSHIP_LOST);
+    assert_false(node_busy(&rig->node));
+    check_ok(node_submit(&rig->node, call));
+    assert_true(node_busy(&rig->node));
+    forward_link_down(&rig->node, 2);
+    for (uint32_t i = COUNT / 2 + 1; i < COUNT; i++) {
+        expect_code(rig, calls[i], CODE_UNKNOWN);
+    }
+    node_inbox(&rig->node);
+    assert_false(node_busy(&rig->node));
+    forward_link_down(&rig->node, 2);
+    expect_code(rig, call, CODE_NO_LEADER); /* no link took it */
+}
+
 static int set_up(void **state)
 {
     link_status = STATUS_OK;
@@ -400,6 +473,8 @@ int main(void)
         TEST(requests_are_forwarded_once_only),
         TEST(a_leader_works_for_others),
         TEST(damaged_requests_come_back_as_such),
+        TEST(a_leader_with_a_backlog_takes_no_more_of_others),
+        TEST(a_leader_that_refuses_is_asked_for_less),
         TEST(a_leader_refuses_what_it_has_no_room_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

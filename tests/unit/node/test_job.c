@@ -150,6 +150,58 @@ static void a_freed_job_leaves_its_lists(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static struct job *window_job(void)
+{
+    struct job *job = job_make(JOB_EXECUTE, &admission, 77);
+    assert_non_null(job);
+    admission_window_enter(job);
+    return job;
+}
+
+static void the_window_is_halved_and_grows_with_answers(void **state)
+{
+    (void)state;
+    enum { COUNT = 4 * WINDOW_REQUESTS_MIN };
+    static struct job *jobs[COUNT];
+    admission_init(&admission);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        jobs[i] = window_job();
+    }
+    assert_true(admission_window_open(&admission));
+    const uint64_t now_ns = 1000000000;
+    admission_window_cut(&admission, now_ns);
+    assert_false(admission_window_open(&admission));
+    admission_window_cut(&admission, now_ns + WINDOW_CUT_MS * UINT64_C(1000000) - 1);
+    for (uint32_t i = 0; i < COUNT / 2; i++) {
+        assert_false(admission_window_open(&admission));
+        job_free(jobs[i]);
+    }
+    assert_false(admission_window_open(&admission)); /* half of them, and cut once only */
+    for (uint32_t i = 0; i < WINDOW_GROWTH; i++) {
+        assert_false(admission_window_open(&admission));
+        struct job *job = jobs[COUNT / 2 + i];
+        job->call = &call;
+        job_answer(job);
+        struct list answers;
+        list_init(&answers);
+        assert_int_equal(queue_pop_all(&worker.answers, &answers), 1);
+        list_remove(&call.node);
+    }
+    assert_true(admission_window_open(&admission));
+    for (uint32_t cut = 1; cut < 8; cut++) {
+        admission_window_cut(&admission, now_ns + cut * WINDOW_CUT_MS * UINT64_C(1000000));
+    }
+    for (uint32_t i = COUNT / 2; i < COUNT - WINDOW_REQUESTS_MIN + 1; i++) {
+        assert_false(admission_window_open(&admission));
+        job_free(jobs[i]);
+    }
+    assert_true(admission_window_open(&admission));
+    for (uint32_t i = COUNT - WINDOW_REQUESTS_MIN + 1; i < COUNT; i++) {
+        job_free(jobs[i]);
+    }
+    assert_int_equal(atomic_load(&admission.window_used), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +212,7 @@ int main(void)
         TEST(an_answer_carries_position_and_outcomes),
         TEST(a_request_refused_whole_is_refused),
         TEST(a_freed_job_leaves_its_lists),
+        TEST(the_window_is_halved_and_grows_with_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,12 +114,92 @@ static void what_is_too_much_is_not_taken(void **state)
     atomic_store(&rig->node.admission.full, true);
     check_status(node_submit(&rig->node, call), STATUS_FULL);
     assert_int_equal(call->request.size, size); /* the caller still has it */
-    assert_true(metric_get(&rig->node.metrics, METRIC_OVERLOADED) == 1);
     atomic_store(&rig->node.admission.full, false);
     atomic_store(&rig->node.admission.closed, true);
     check_status(node_submit(&rig->node, call), STATUS_CLOSED);
     assert_false(node_rig_answered(rig, call));
     node_rig_call_free(call);
+}
+
+/* Fills the entries in flight and leaves so many commands waiting; the calls in order. */
+static void backlog_make(struct node_rig *rig, struct call *calls[ENTRIES_WINDOW + 1],
+                         uint32_t waiting)
+{
+    node_rig_lead(rig);
+    for (uint32_t i = 0; i <= ENTRIES_WINDOW; i++) {
+        calls[i] = node_rig_batch(rig, i < ENTRIES_WINDOW ? 1 : waiting);
+        submit(rig, calls[i]);
+        node_rig_step(rig);
+    }
+}
+
+static void backlog_free(struct node_rig *rig, struct call *calls[ENTRIES_WINDOW + 1])
+{
+    ledger_thread_stop(rig->node.ledger_thread);
+    for (uint32_t i = 0; i <= ENTRIES_WINDOW; i++) {
+        assert_true(node_rig_answered(rig, calls[i]));
+        node_rig_call_free(calls[i]);
+    }
+}
+
+static void behind_a_long_wait_nothing_more_is_taken(void **state)
+{
+    struct node_rig *rig = *state;
+    struct call *calls[ENTRIES_WINDOW + 1];
+    backlog_make(rig, calls, ENTRY_COMMANDS_ENOUGH);
+    rig->now_ns += (BACKLOG_MS_MAX - 1) * UINT64_C(1000000);
+    assert_false(node_busy(&rig->node));
+    rig->now_ns += UINT64_C(1000000);
+    assert_true(node_busy(&rig->node));
+    struct call *call = node_rig_execute(rig, "EUR");
+    check_status(node_submit(&rig->node, call), STATUS_FULL);
+    struct call *read = node_rig_read(rig);
+    read->read_mode = READ_STALE; /* reads cost no entry */
+    submit(rig, read);
+    expect_code(rig, read, CODE_OK);
+    ledger_thread_epoch_end(rig->node.ledger_thread); /* nothing waits any more */
+    node_rig_step(rig);
+    assert_false(node_busy(&rig->node));
+    node_rig_call_free(call);
+    backlog_free(rig, calls);
+}
+
+/* However fast they came: nobody has waited yet. */
+static void too_many_commands_are_not_taken_at_all(void **state)
+{
+    struct node_rig *rig = *state;
+    struct call *calls[ENTRIES_WINDOW + 1];
+    backlog_make(rig, calls, ENTRY_COMMANDS_ENOUGH);
+    const uint32_t room = BACKLOG_COMMANDS_MAX - ENTRY_COMMANDS_ENOUGH - 1;
+    struct call *more[2] = {node_rig_batch(rig, BATCH_ITEMS_MAX),
+                            node_rig_batch(rig, room - BATCH_ITEMS_MAX)};
+    submit(rig, more[0]); /* still in the queue */
+    submit(rig, more[1]);
+    assert_false(node_busy(&rig->node));
+    struct call *last = node_rig_execute(rig, "EUR");
+    submit(rig, last);
+    assert_true(node_busy(&rig->node));
+    node_rig_step(rig); /* taken, and waiting */
+    assert_true(node_busy(&rig->node));
+    struct call *call = node_rig_execute(rig, "EUR");
+    check_status(node_submit(&rig->node, call), STATUS_FULL);
+    node_rig_call_free(call);
+    backlog_free(rig, calls);
+    assert_true(node_rig_answered(rig, more[0]) && node_rig_answered(rig, more[1]));
+    assert_true(node_rig_answered(rig, last));
+    node_rig_call_free(more[0]);
+    node_rig_call_free(more[1]);
+    node_rig_call_free(last);
+}
+
+static void what_the_next_entry_takes_may_wait_for_long(void **state)
+{
+    struct node_rig *rig = *state;
+    struct call *calls[ENTRIES_WINDOW + 1];
+    backlog_make(rig, calls, ENTRY_COMMANDS_ENOUGH - 1);
+    rig->now_ns += 4 * BACKLOG_MS_MAX * UINT64_C(1000000);
+    assert_false(node_busy(&rig->node));
+    backlog_free(rig, calls);
 }
 
 static void a_leader_short_of_disk_takes_no_payments(void **state)
@@ -234,6 +314,9 @@ int main(void)
         TEST(a_new_leader_lets_requests_wait_for_its_epoch),
         TEST(a_job_is_routed_a_few_times_only),
         TEST(what_is_too_much_is_not_taken),
+        TEST(behind_a_long_wait_nothing_more_is_taken),
+        TEST(too_many_commands_are_not_taken_at_all),
+        TEST(what_the_next_entry_takes_may_wait_for_long),
         TEST(a_leader_short_of_disk_takes_no_payments),
         TEST(stale_reads_are_answered_here),
         TEST(a_read_of_a_seq_waits_for_it),
