@@ -202,7 +202,7 @@ enum {
     /* The scrub compares everything that a ledger has twice. At a start it does what it can in this
      * time; afterwards it goes round for ever, a piece at a time. */
     SCRUB_START_MS = 1000,
-    SCRUB_START_ROWS = 1024, /* between two looks at the clock */
+    SCRUB_START_ROWS = 64, /* between two looks at the clock: some 0.1 s from a cold disk */
     SCRUB_PIECE_ROWS = 256,
     SCRUB_PIECE_PAUSE_MS = 20,
     SCRUB_PAUSE_FACTOR = 20,            /* and so many times as long as the piece took */
