@@ -83,9 +83,9 @@ enum {
     /* --- the node ---------------------------------------------------------------------------- */
     NODE_REQUESTS_MAX = 65536,                 /* requests in flight on one node, all sessions */
     NODE_REQUEST_BYTES_MAX = 64 * 1024 * 1024, /* and their bytes */
-    /* Commands that wait for the ledger thread: four entries, a fifth of a second's on a machine
-     * that does 80,000 of them a second. */
-    BACKLOG_COMMANDS_MAX = 4 * 4096,
+    /* Commands that wait for the ledger thread: eight entries, four full batches at once. They are
+     * the bound of a sudden rush; of a lasting one it is the time. */
+    BACKLOG_COMMANDS_MAX = 8 * 4096,
     BACKLOG_MS_MAX = 250, /* with requests that have waited for longer, no further ones are taken */
     /* While the leader refuses requests a node lets fewer of its clients' through, and more again
      * as they are answered: half as many, at most so often; an eighth more for as many answers. */
@@ -222,8 +222,8 @@ static_assert(ENTRY_COMMANDS_MAX >= BATCH_ITEMS_MAX,
               "an atomic batch of small items fits one entry");
 static_assert(ENTRY_COMMANDS_ENOUGH + BATCH_ITEMS_MAX <= ENTRY_COMMANDS_MAX,
               "an entry that is not closed takes an atomic batch");
-static_assert((int)BACKLOG_COMMANDS_MAX == 4 * (int)ENTRY_COMMANDS_ENOUGH, "as said there");
-static_assert(BACKLOG_COMMANDS_MAX > BATCH_ITEMS_MAX, "a full batch alone is no overload");
+static_assert((int)BACKLOG_COMMANDS_MAX == 8 * (int)ENTRY_COMMANDS_ENOUGH, "as said there");
+static_assert((int)BACKLOG_COMMANDS_MAX == 4 * (int)BATCH_ITEMS_MAX, "as said there");
 static_assert(BACKLOG_MS_MAX < REQUEST_TIMEOUT_MS / 4, "what is taken is answered in its time");
 static_assert(BATCH_REQUEST_BYTES_MAX < ENTRY_BYTES_MAX, "a batch makes about one entry");
 static_assert((long long)ENTRY_BYTES_MAX * ENTRIES_IN_FLIGHT_MAX <= 8 * 1024 * 1024,

@@ -167,14 +167,19 @@ static void behind_a_long_wait_nothing_more_is_taken(void **state)
 /* However fast they came: nobody has waited yet. */
 static void too_many_commands_are_not_taken_at_all(void **state)
 {
+    enum { MORE_COUNT = (BACKLOG_COMMANDS_MAX - ENTRY_COMMANDS_ENOUGH) / BATCH_ITEMS_MAX + 1 };
     struct node_rig *rig = *state;
     struct call *calls[ENTRIES_WINDOW + 1];
     backlog_make(rig, calls, ENTRY_COMMANDS_ENOUGH);
-    const uint32_t room = BACKLOG_COMMANDS_MAX - ENTRY_COMMANDS_ENOUGH - 1;
-    struct call *more[2] = {node_rig_batch(rig, BATCH_ITEMS_MAX),
-                            node_rig_batch(rig, room - BATCH_ITEMS_MAX)};
-    submit(rig, more[0]); /* still in the queue */
-    submit(rig, more[1]);
+    struct call *more[MORE_COUNT];
+    uint32_t room = BACKLOG_COMMANDS_MAX - ENTRY_COMMANDS_ENOUGH - 1;
+    for (size_t i = 0; i < MORE_COUNT; i++) {
+        const uint32_t count = room < BATCH_ITEMS_MAX ? room : BATCH_ITEMS_MAX;
+        more[i] = node_rig_batch(rig, count);
+        submit(rig, more[i]); /* still in the queue */
+        room -= count;
+    }
+    assert_int_equal(room, 0);
     assert_false(node_busy(&rig->node));
     struct call *last = node_rig_execute(rig, "EUR");
     submit(rig, last);
@@ -185,10 +190,11 @@ static void too_many_commands_are_not_taken_at_all(void **state)
     check_status(node_submit(&rig->node, call), STATUS_FULL);
     node_rig_call_free(call);
     backlog_free(rig, calls);
-    assert_true(node_rig_answered(rig, more[0]) && node_rig_answered(rig, more[1]));
+    for (size_t i = 0; i < MORE_COUNT; i++) {
+        assert_true(node_rig_answered(rig, more[i]));
+        node_rig_call_free(more[i]);
+    }
     assert_true(node_rig_answered(rig, last));
-    node_rig_call_free(more[0]);
-    node_rig_call_free(more[1]);
     node_rig_call_free(last);
 }
 
