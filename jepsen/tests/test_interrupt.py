@@ -1,11 +1,13 @@
 """A command that is interrupted at any time leaves nothing behind: no process, mount, loop device,
 network device, and no directory. JEPSEN_INTERRUPTS=N repeats it N times."""
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 import uuid
@@ -31,6 +33,15 @@ def marked(mark):
             continue
         if variables.get(MARK) == mark:
             found[int(entry)] = variables.get(sandbox.SCRATCH_ENV)
+    return found
+
+
+def living(pids):
+    """Names of those that are still there. One that never finishes to end has no mark any more."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+            found.append(f"{pid} {file.read().strip()}")
     return found
 
 
@@ -62,23 +73,71 @@ class Interrupted(unittest.TestCase):
             [paths.RUN, "test", "-w", "set", "-n", "power-cut", "--time", "15", "--rate", "50"],
             env={**os.environ, MARK: mark}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True, start_new_session=True)
-        deadline, directories = time.monotonic() + after_s, set()
-        while time.monotonic() < deadline:
-            directories |= {path for path in marked(mark).values() if path}
+        deadline, seen = time.monotonic() + after_s, {}
+        while not seen or time.monotonic() < deadline:
+            seen |= marked(mark)
             time.sleep(0.02)
-        directories |= {path for path in marked(mark).values() if path}
+        seen |= marked(mark)
+        directories = {path for path in seen.values() if path}
         strike(run)
         _, said = run.communicate(timeout=END_S)
         self.assertNotEqual(run.returncode, 0, said)
         self.assertNotIn("left behind", said)
         deadline = time.monotonic() + sandbox.LEFTOVER_WAIT_S
-        while marked(mark) and time.monotonic() < deadline:
+        while (marked(mark) or living(seen)) and time.monotonic() < deadline:
             time.sleep(0.05)
         self.assertEqual(marked(mark), {})
+        self.assertEqual(living(seen), [])
         for directory in directories:
             self.assertEqual(sandbox.leftovers(directory, links), [])
             if directory_goes:
                 self.assertFalse(os.path.exists(directory))
+
+
+OWNER = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from jepsen import disk
+disk.Disk(sys.argv[2], sys.argv[2] + ".mnt", 16, 1)
+print("up", flush=True)
+time.sleep(600)
+"""
+
+
+@unittest.skipUnless(os.geteuid() == 0 and os.path.exists("/dev/fuse"), "needs root and FUSE")
+class Killed(unittest.TestCase):
+    def test_a_disk_ends_as_the_last_process_of_its_namespace(self):
+        """It once waited for ever for itself: what is on it was unmounted as it ended."""
+        with tempfile.TemporaryDirectory() as scratch:
+            base = os.path.join(scratch, "disk")
+            owner = subprocess.Popen(
+                ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+                 "--propagation", "private", sys.executable, "-c", OWNER, paths.JEPSEN, base],
+                stdout=subprocess.PIPE, text=True)
+            self.addCleanup(owner.stdout.close)
+            self.addCleanup(owner.kill)
+            self.assertEqual(owner.stdout.readline(), "up\n")
+            pids = [pid for pid in filter(str.isdigit, os.listdir("/proc"))
+                    if serves(pid, base + ".img")]
+            self.assertEqual(len(pids), 1)
+            owner.kill()
+            owner.wait()
+            deadline = time.monotonic() + 10
+            while living(pids) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            self.assertEqual(living(pids), [])
+            devices = subprocess.run(["losetup", "-a"], capture_output=True, text=True,
+                                     check=True).stdout
+            self.assertNotIn(base, devices)
+
+
+def serves(pid, image):
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+            arguments = file.read().split("\0")
+    except OSError:
+        return False
+    return os.path.basename(arguments[0]).startswith("lossydisk") and image in arguments
 
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <mntent.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,6 +43,8 @@ enum {
     WRITE_PAGES_MAX = WRITE_BYTES_MAX / 4096,
     TORN_ONE_IN = 8,
     US_PER_S = 1000000,
+    MOUNTS_MAX = 256,
+    PLACE_BYTES_MAX = 4096,
 };
 
 static int backing;
@@ -389,6 +393,39 @@ static int fuse_mount(const char *mountpoint)
     return fuse;
 }
 
+/*
+ * Into a mount namespace of its own, without the mounts: the file system on top must not be among
+ * this process's when it dies. Its last unmount would flush into the file that only this process,
+ * which is about to end, can serve, and both would wait for ever.
+ */
+static bool mounts_leave(void)
+{
+    static char places[MOUNTS_MAX][PLACE_BYTES_MAX];
+    int count = 0;
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+        perror("lossydisk: unshare");
+        return false;
+    }
+    FILE *mounts = setmntent("/proc/self/mounts", "r");
+    if (mounts == NULL) {
+        perror("/proc/self/mounts");
+        return false;
+    }
+    for (struct mntent *each = getmntent(mounts); each != NULL; each = getmntent(mounts)) {
+        if (strcmp(each->mnt_dir, "/") == 0) {
+            continue;
+        }
+        assert(count < MOUNTS_MAX && strlen(each->mnt_dir) < PLACE_BYTES_MAX);
+        snprintf(places[count++], PLACE_BYTES_MAX, "%s", each->mnt_dir);
+    }
+    endmntent(mounts);
+    while (count > 0) {
+        /* What was under another one that is gone has gone with it. */
+        (void)umount2(places[--count], MNT_DETACH);
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     static _Alignas(8) uint8_t request[REQUEST_BYTES_MAX];
@@ -408,7 +445,7 @@ int main(int argc, char **argv)
     volatile_blocks = calloc(block_count, sizeof *volatile_blocks);
     assert(volatile_blocks != NULL);
     int fuse = fuse_mount(argv[3]);
-    if (fuse < 0) {
+    if (fuse < 0 || !mounts_leave()) {
         return 1;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
