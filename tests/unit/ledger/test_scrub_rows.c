@@ -155,6 +155,28 @@ static void id_leads_elsewhere(struct store_view *view, struct position *positio
     position->accounts_count = 5;
 }
 
+/* The newest payment has another one's command: its own id leads to it, the command's id does not.
+ */
+static void id_is_another_ones(struct store_view *view, struct position *position)
+{
+    const struct command paid = make_payment(7, "bank", "alice", 5);
+    const struct uuid own = make_payment(8, "bank", "alice", 5).payment.id;
+    struct payment_seen seen;
+    assert_true(view->view.functions->payment_find(&view->view, &paid.payment.id, &seen));
+    char bytes[256];
+    assert_true(seen.command.size <= sizeof(bytes));
+    memcpy(bytes, seen.command.data, seen.command.size);
+    const struct decision decision = {.code = CODE_INSUFFICIENT_FUNDS,
+                                      .kind = COMMAND_PAYMENT,
+                                      .seq = position->seq + 1,
+                                      .term = 1};
+    view->view.functions->record_put(
+        &view->view, &own, (struct text){.data = bytes, .size = seen.command.size}, &decision);
+    position->seq++;
+    position->payments_count++;
+    check_ok(store_digest_put(view->txn, position->seq, &position->digest));
+}
+
 static void position_is_behind(struct store_view *view, struct position *position)
 {
     (void)view;
@@ -181,6 +203,7 @@ static void contradictions_are_named(void **state)
         {books_do_not_balance, "table=currencies key=1: its books do not balance"},
         {reference_leads_elsewhere, "table=references key=two: the payment has another reference"},
         {id_leads_elsewhere, "table=accounts key=5: its newest entry is in no payment"},
+        {id_is_another_ones, "table=payments key=8: its id leads to another payment"},
         {position_is_behind, "table=payments key=-: LMDB counts other rows"},
         {digest_is_another, "table=meta key=position: its digest is not the newest"},
     };
