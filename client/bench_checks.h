@@ -22,9 +22,10 @@ void bench_checks_totals(const struct bench_totals *before, const struct bench_t
 
 /*
  * Asks node `witness` for the acknowledged ids, for all or for as many as options->verify says,
- * evenly spread. What has no answer is counted as unread.
+ * evenly spread. What has no answer is counted as unread, and of the `posted` payments those whose
+ * ids were not remembered (BENCH_IDS_MAX, no memory), unless none was to be asked for.
  */
 void bench_checks_ids(const struct client_options *client, const struct bench_load *load,
-                      uint32_t witness, struct bench_checks *checks);
+                      uint32_t witness, uint64_t posted, struct bench_checks *checks);
 
 #endif

@@ -158,7 +158,8 @@ static void bench_check(struct bench *bench)
         bench_checks_totals(&bench->before, &after, &bench->result);
     }
     console->json = json;
-    bench_checks_ids(&console->options, &bench->load, witness, &bench->result.checks);
+    bench_checks_ids(&console->options, &bench->load, witness, bench->result.run.posted,
+                     &bench->result.checks);
     if (bench->options.progress) {
         (void)fputs("\r\033[K", console->errors);
     }

@@ -65,7 +65,8 @@ class Context:
                 before(self.big)
             begin = time.monotonic()
             stored = self.big.fill(self.settings.payments, self.settings.many_accounts,
-                                   self.deadline.left_s(self.settings.fill_s))
+                                   self.deadline.left_s(self.settings.fill_s),
+                                   ("v7", "random"))
             rounds.say(f"    {stored:,} payments stored ({time.monotonic() - begin:.0f} s)")
             self.big.pause()
         return self.big

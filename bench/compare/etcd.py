@@ -13,6 +13,7 @@ from . import payledger, workload, workspace
 NODES = 3
 WAIT_S = 60
 QUOTA_BYTES = 8 << 30
+LOAD_WRONG = 3  # the exit status of etcd_load when the book is not right
 CONNECTIONS_MAX = 4  # the fastest of 1 to 64 on two cores
 
 
@@ -105,6 +106,14 @@ class Etcd:
                         "--first", str(self.accounts), "--open", "--clients", "16")
         self.accounts = accounts
 
+    def call(self, *command, timeout_s):
+        try:
+            return self.space.call(*command, timeout_s=timeout_s)
+        except workspace.Failed as error:
+            if error.status == LOAD_WRONG:
+                raise workspace.Wrong(f"etcd: {error}") from error
+            raise
+
     def run(self, load):
         if load.payments != 1 or load.rate:
             raise workspace.Failed("etcd: one payment per transaction, closed loop")
@@ -112,7 +121,7 @@ class Etcd:
         own = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = workspace.cpu_seconds(self.roots())
         begin = time.monotonic()
-        out = self.space.call(
+        out = self.call(
             self.load, "--port", str(self.leader()), "--clients", str(load.clients),
             "--connections", str(min(load.clients, CONNECTIONS_MAX)), "--accounts",
             str(load.accounts), "--distribution", load.distribution, "--exponent",

@@ -1,5 +1,6 @@
 """Numbers out of samples: percentiles, medians over rounds, ratios, and their texts."""
 
+import datetime
 import math
 import statistics
 
@@ -57,3 +58,8 @@ def ratio_text(value):
 
 def percent_text(value):
     return "-" if value is None else f"{value * 100:.0f} %"
+
+
+def time_s(text):
+    """A time of ISO 8601, as seconds since 1970."""
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

@@ -72,7 +72,7 @@ def measure(space, system, load, count_stored=False):
         system.open(load.accounts)
         stored = system.stored() if count_stored else None
         result = system.run(load)
-    for bulky in ("series", "settings"):
+    for bulky in ("series", "settings", "started_at"):
         result.pop(bulky, None)
     if not result["right"]:
         raise workspace.Wrong(f"{system.name}: after {load}")

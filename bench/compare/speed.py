@@ -3,15 +3,21 @@
 import dataclasses
 
 from . import figures, report
-from .context import BATCH, ONE, SINGLE, Skipped
+from .context import BATCH, ONE, OPEN, SINGLE, Skipped
 from .workload import Workload
 
 RAFT_ENTRY_BYTES = 128  # where the bench does not say what a payment takes in the log
 STALL_TIMES = 10
 SETTLE_S = 2
+WELL_SHARE = 0.8  # of the arrivals of a second are answered in it when all is well
+ACCEPTED_US_MAX = 1_000_000  # p99 of what is accepted in overload
 # More requests under way than a node takes (NODE_REQUESTS_MAX): what is too much is refused, and
 # does not wait in the generator.
 FLOOD = dataclasses.replace(SINGLE, clients=256, in_flight=1024)
+# The same with fewer requests for as many payments: where the generator can not send three times
+# the peak of single ones, this says what the cluster does.
+GROUPED = dataclasses.replace(SINGLE, payments=16)
+FLOOD_GROUPED = dataclasses.replace(GROUPED, clients=256, in_flight=256)
 
 
 @dataclasses.dataclass
@@ -178,23 +184,47 @@ def half_rate(context):
 
 
 def overload(context):
+    """With one payment a request, and with 16. Where the generator has no processor left for three
+    times the single ones, it is itself what they show: then the others decide."""
     open_loop_needed(context)
+    single = flooded(context, SINGLE, FLOOD)
+    grouped = flooded(context, GROUPED, FLOOD_GROUPED)
+    decides = grouped if single["generator_busy"] else single
+    text = (f"one payment a request: {overload_text(single)}"
+            + (" (the load generator's own limit)" if single["generator_busy"] else "")
+            + f"; 16 a request: {overload_text(grouped)}")
+    reached = (decides["share"] >= 0.85 and decides["recovered_s"] <= SETTLE_S and
+               decides["unknown"] <= 0.01 * decides["posted"] and
+               decides["latency_us"]["p99"] <= ACCEPTED_US_MAX)
+    return Outcome(text, reached,
+                   {"single": single, "grouped": grouped})
+
+
+def flooded(context, load, flood):
+    """The peak of a load, three times as much of it, and the seconds after that."""
     seconds = max(5, context.seconds)
-    peak = rate(context.run("payledger", context.timed(SINGLE)))
+    peak = rate(context.run("payledger", context.timed(load)))
+    half = dataclasses.replace(OPEN, payments=load.payments)
     with context.turn("payledger") as system:
-        before = context.open_loop(system, peak / 2, seconds)
-        over = context.open_loop(system, 3 * peak, seconds, load=FLOOD)
-        # A load of its own follows at once: its seconds show when all is well again. The start of
-        # the program takes some of the two seconds, which counts in no one's favour.
-        after = system.run(context.timed(SINGLE, rate=int(peak / 2), seconds=seconds, warmup=0))
-    share = rate(over) / peak
+        before = context.open_loop(system, peak / 2, seconds, load=half)
+        over = context.open_loop(system, 3 * peak, seconds, load=flood)
+        # A load of its own follows at once: its seconds show when all is well again. What passes
+        # between the two, unseen, counts as not yet well.
+        after = system.run(context.timed(half, rate=int(peak / 2), seconds=seconds, warmup=0))
+    unseen_s = (figures.time_s(after["started_at"]) - figures.time_s(over["started_at"]) -
+                context.warmup - seconds)
     calm = 2 * max(row["p99_us"] for row in seconds_of(before))
-    unwell = [row["second"] for row in seconds_of(after) if row["p99_us"] > calm]
-    recovered = max(unwell, default=-1) + 1
-    text = (f"{per_s(over)} of {figures.count_text(peak)}/s: {figures.percent_text(share)}; "
-            f"{figures.count_text(over['overloaded'])} refused with overloaded; p99 of accepted "
-            f"ones {ms(over, 'p99')}; back to normal within {recovered} s")
-    return Outcome(text, share >= 0.85 and recovered <= SETTLE_S,
-                   {"peak": peak, "goodput": rate(over), "overloaded": over["overloaded"],
-                    "posted": over["posted"], "unknown": over["unknown"],
-                    "latency_us": over["latency_us"], "recovered_s": recovered})
+    unwell = [row["second"] for row in seconds_of(after)
+              if row["p99_us"] > calm or row["posted"] < WELL_SHARE * peak / 2]
+    return {"peak": peak, "goodput": rate(over), "share": rate(over) / peak,
+            "overloaded": over["overloaded"], "posted": over["posted"], "unknown": over["unknown"],
+            "latency_us": over["latency_us"],
+            "recovered_s": unseen_s + max(unwell, default=-1) + 1,
+            "generator_busy": over["load_busy"]}
+
+
+def overload_text(found):
+    return (f"{figures.count_text(found['goodput'])}/s of {figures.count_text(found['peak'])}/s, "
+            f"{figures.percent_text(found['share'])}, {figures.count_text(found['overloaded'])} "
+            f"refused with overloaded, {found['unknown']:,} unknown, p99 of accepted ones "
+            f"{ms(found, 'p99')}, back to normal within {found['recovered_s']:.1f} s")

@@ -1,18 +1,20 @@
 """The parts of bench/run that are functions of their input: figures, plan, parsing, report."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import types
 import unittest
 from xml.etree import ElementTree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 
-from compare import charts, figures, machine, payledger, plan, postgres  # noqa: E402
+from compare import charts, etcd, figures, machine, payledger, plan, postgres  # noqa: E402
 from compare import publish, report, rounds, scenarios, speed, workspace  # noqa: E402
 from compare.workload import Workload, result  # noqa: E402
 
@@ -125,20 +127,30 @@ class Parsing(unittest.TestCase):
         self.assertIn("ordered_id", postgres.script(Workload()))
         self.assertIn("gen_random_uuid", postgres.script(Workload(ids="random")))
 
-    def test_both_forms_of_the_bench_report_are_read(self):
-        old = ('{"rate":10,"posted":20,"refused":0,"overloaded":1,"unknown":2,"p50_us":3,'
-               '"p90_us":4,"p99_us":5,"p99.9_us":6,"max_us":7,"right":true}\n')
-        read = payledger.read_report(old)
-        self.assertEqual((read["payments_per_s"], read["latency_us"]["p99"], read["right"]),
-                         (10, 5, True))
-        new = ('{"payments_per_s":10.5,"latency_us":{"p50":1,"p99":2},"measured":{"posted":20,'
-               '"refused":0,"overloaded":0,"unknown":0},"generator":{"cpu_cores":0.3,"busy":false},'
-               '"nodes":[{"known":true,"leader":true,"cpu_cores":0.5,"memory_bytes":9,'
-               '"payments_per_entry":4.0,"log_bytes_per_payment":88.5},{"known":false}],'
-               '"checks":{"passed":false},"series":[],"settings":{"duration_s":10}}')
-        read = payledger.read_report(new)
+    def test_the_bench_report_is_read(self):
+        text = json.dumps({
+            "payments_per_s": 10.5, "latency_us": {"p50": 1, "p99": 2},
+            "measured": {"posted": 20, "refused": 0, "overloaded": 0, "unknown": 0},
+            "generator": {"cpu_cores": 0.3, "busy": False},
+            "nodes": [{"known": True, "leader": True, "cpu_cores": 0.5, "memory_bytes": 9,
+                       "payments_per_entry": 4.0, "log_bytes_per_payment": 88.5},
+                      {"known": False}],
+            "checks": {"passed": False}, "series": [], "settings": {"duration_s": 10},
+            "started_at": "2026-11-23T10:00:00.5Z"})
+        read = payledger.read_report(text)
         self.assertEqual((read["payments_per_s"], read["right"], read["cores"],
                           read["log_bytes_per_payment"]), (10.5, False, 0.5, 88.5))
+        self.assertEqual(figures.time_s(read["started_at"]), 1795428000.5)
+
+    def test_a_wrong_book_of_etcd_ends_everything(self):
+        for status, kind in ((1, workspace.Failed), (3, workspace.Wrong)):
+            def call(*_, timeout_s, status=status):
+                raise workspace.Failed(f"after {timeout_s} s", status)
+            system = etcd.Etcd.__new__(etcd.Etcd)
+            system.space = types.SimpleNamespace(call=call)
+            with self.assertRaises(kind) as raised:
+                system.call("load", timeout_s=10)
+            self.assertIs(type(raised.exception), kind)
 
 
 class Reports(unittest.TestCase):

@@ -105,19 +105,23 @@ static void test_every_acknowledged_id_is_asked_for(void **state)
     struct bench_rig *bench = paid(rig);
     struct bench_checks checks = {.ids_checked = 0};
     const uint32_t before = atomic_load(&rig->node.submitted);
-    bench_checks_ids(&bench->client, &bench->load, 0, &checks);
+    bench_checks_ids(&bench->client, &bench->load, 0, bench->result.run.posted, &checks);
     assert_int_equal(checks.ids_acknowledged, bench->result.run.posted);
     assert_int_equal(checks.ids_checked, bench->result.run.posted);
     assert_int_equal(checks.ids_missing + checks.ids_unread, 0);
     assert_int_equal(atomic_load(&rig->node.submitted) - before, bench->result.run.posted);
+    /* Acknowledged ones that were not remembered were not checked. */
+    checks = (struct bench_checks){.ids_checked = 0};
+    bench_checks_ids(&bench->client, &bench->load, 0, bench->result.run.posted + 3, &checks);
+    assert_int_equal(checks.ids_unread, 3);
     /* Or for as many as are wanted. */
     checks = (struct bench_checks){.ids_checked = 0};
     bench->options.verify = 17;
-    bench_checks_ids(&bench->client, &bench->load, 0, &checks);
+    bench_checks_ids(&bench->client, &bench->load, 0, bench->result.run.posted, &checks);
     assert_int_equal(checks.ids_checked, 17);
     checks = (struct bench_checks){.ids_checked = 0};
     bench->options.verify = 0;
-    bench_checks_ids(&bench->client, &bench->load, 0, &checks);
+    bench_checks_ids(&bench->client, &bench->load, 0, bench->result.run.posted, &checks);
     assert_int_equal(checks.ids_checked, 0);
     assert_int_equal(checks.ids_acknowledged, bench->result.run.posted);
     bench_rig_close(bench);
@@ -132,7 +136,7 @@ static void test_an_id_that_is_not_found_is_missing(void **state)
     struct bench_rig *bench = paid(rig);
     struct bench_checks checks = {.ids_checked = 0};
     bench->options.verify = 5;
-    bench_checks_ids(&bench->client, &bench->load, 0, &checks);
+    bench_checks_ids(&bench->client, &bench->load, 0, bench->result.run.posted, &checks);
     assert_int_equal(checks.ids_checked, 5);
     assert_int_equal(checks.ids_missing, 5);
     assert_int_equal(strlen(checks.missing_id), UUID_TEXT_BYTES - 1);
@@ -149,7 +153,7 @@ static void test_a_refusal_says_nothing_about_the_id(void **state)
     struct bench_checks checks = {.ids_checked = 0};
     bench->options.verify = 5;
     atomic_store(&rig->node.code, CODE_INTERNAL);
-    bench_checks_ids(&bench->client, &bench->load, 0, &checks);
+    bench_checks_ids(&bench->client, &bench->load, 0, bench->result.run.posted, &checks);
     assert_int_equal(checks.ids_checked + checks.ids_missing, 0);
     assert_int_equal(checks.ids_unread, 5);
     /* The witness alone is asked: nobody listens at this one. */
@@ -157,7 +161,7 @@ static void test_a_refusal_says_nothing_about_the_id(void **state)
     atomic_store(&rig->node.code, CODE_OK);
     atomic_store(&rig->node.finds, true);
     checks = (struct bench_checks){.ids_checked = 0};
-    bench_checks_ids(&bench->client, &bench->load, 1, &checks);
+    bench_checks_ids(&bench->client, &bench->load, 1, bench->result.run.posted, &checks);
     assert_int_equal(checks.ids_unread, 5);
     assert_int_equal(checks.ids_checked, 0);
     bench_rig_close(bench);
