@@ -23,6 +23,7 @@ BENCH_WRONG = 1  # the exit status of `payledger bench` when a check failed
 SECONDS_MORE = 120  # of a round, beyond its own time and a share of its accounts
 FILL_S_MAX = 3600
 FILL_STEP_S = 20
+WORKERS_MIN = 2  # gateway threads; more than there are cores cost more than they bring
 VERIFIED_IDS = 2000  # asked for after each round; the totals are always compared
 
 
@@ -30,7 +31,8 @@ class Configured(clusters.Cluster):
     """A cluster as scripts/cluster makes it, in the run's directory."""
 
     def config_text(self):
-        return super().config_text().replace("workers = 2", "workers = 4").replace(
+        return super().config_text().replace(
+            "workers = 2", f"workers = {max(WORKERS_MIN, os.cpu_count() or 1)}").replace(
             "map_mb = 2048", f"map_mb = {MAP_MB}")
 
 
