@@ -112,7 +112,7 @@ static const struct verb verbs[] = {
      "--json. Nobody else may use the currency BENCH meanwhile. Exit status: 0 measured and "
      "right,\n"
      "1 A CHECK FAILED (or the accounts were refused), 3 the checks could not be completed,\n"
-     "4 nothing was posted.\n",
+     "4 nothing was answered.\n",
      bench_options, 0, 0, bench_run},
 };
 

@@ -178,7 +178,8 @@ def half_rate(context):
     text = (f"{per_s(result)} of {figures.count_text(peak)}/s for {seconds} s: p99 "
             f"{ms(result, 'p99')}, {figures.ratio_text(times)} x the unloaded p50 of "
             f"{ms(unloaded)}; {above} of {len(trace)} seconds above {STALL_TIMES} x"
-            + (f"; {unanswered:,} without an answer" if unanswered else ""))
+            + (f"; {unanswered:,} without a latency ({result['overloaded']:,} overloaded, "
+               f"{result['unknown']:,} unknown)" if unanswered else ""))
     return Outcome(text, known and result["latency_us"]["p99"] <= allowed and above == 0,
                    {"trace": trace, "allowed_us": allowed, "rate": rate(result)})
 
