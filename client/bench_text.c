@@ -51,7 +51,7 @@ static void print_settings(const struct console *console, const struct bench_opt
     }
     (void)fprintf(out, "           %u s after %u s of warm-up, %s sent again, payledger %s\n",
                   options->seconds, options->warmup_s,
-                  options->retry ? "what is refused for now is" : "nothing is", PAYLEDGER_VERSION);
+                  options->retry ? "retryable refusals are" : "nothing is", PAYLEDGER_VERSION);
     (void)fprintf(out, "           %u accounts (%s), mix %u:%u, ids %s, tls %s, to %s, seed %llu\n",
                   options->accounts, bench_distribution_name(options->distribution),
                   options->mix_payments, options->mix_reads, options->ids_v7 ? "v7" : "random",
