@@ -359,18 +359,15 @@ static enum status payment_of(struct scrub *scrub, const struct store_row *row)
  */
 enum status scrub_payment_id(struct scrub *scrub, const struct store_row *row)
 {
-    const struct uuid *id = &scrub->command.payment.id;
+    const bool at_once = scrub->mode == SCRUB_AT_ONCE;
     uint64_t seq = 0;
-    const enum status status =
-        scrub->mode == SCRUB_AT_ONCE ? seq_of(scrub, row, &seq) : payment_of(scrub, row);
+    const enum status status = at_once ? seq_of(scrub, row, &seq) : payment_of(scrub, row);
     if (status != STATUS_OK) {
         return status;
     }
-    if (row->key.size != sizeof(id->bytes)) {
-        return wrong(scrub, row, "the row makes no sense");
-    }
-    const bool same =
-        scrub->mode == SCRUB_AT_ONCE || memcmp(row->key.data, id->bytes, sizeof(id->bytes)) == 0;
+    const struct uuid *id = &scrub->command.payment.id;
+    const bool same = row->key.size == sizeof(id->bytes) &&
+                      (at_once || memcmp(row->key.data, id->bytes, sizeof(id->bytes)) == 0);
     return same ? STATUS_OK : wrong(scrub, row, "the payment has another id");
 }
 
