@@ -109,17 +109,16 @@ class Killed(unittest.TestCase):
     def test_a_disk_ends_as_the_last_process_of_its_namespace(self):
         """It once waited for ever for itself: what is on it was unmounted as it ended."""
         with tempfile.TemporaryDirectory() as scratch:
-            base = os.path.join(scratch, "disk")
+            base, mark = os.path.join(scratch, "disk"), uuid.uuid4().hex
             owner = subprocess.Popen(
                 ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
                  "--propagation", "private", sys.executable, "-c", OWNER, paths.JEPSEN, base],
-                stdout=subprocess.PIPE, text=True)
+                stdout=subprocess.PIPE, text=True, env={**os.environ, MARK: mark})
             self.addCleanup(owner.stdout.close)
             self.addCleanup(owner.kill)
             self.assertEqual(owner.stdout.readline(), "up\n")
-            pids = [pid for pid in filter(str.isdigit, os.listdir("/proc"))
-                    if serves(pid, base + ".img")]
-            self.assertEqual(len(pids), 1)
+            pids = marked(mark)
+            self.assertEqual(len([name for name in living(pids) if "lossydisk" in name]), 1)
             owner.kill()
             owner.wait()
             deadline = time.monotonic() + 10
@@ -129,15 +128,6 @@ class Killed(unittest.TestCase):
             devices = subprocess.run(["losetup", "-a"], capture_output=True, text=True,
                                      check=True).stdout
             self.assertNotIn(base, devices)
-
-
-def serves(pid, image):
-    try:
-        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
-            arguments = file.read().split("\0")
-    except OSError:
-        return False
-    return os.path.basename(arguments[0]).startswith("lossydisk") and image in arguments
 
 
 if __name__ == "__main__":
