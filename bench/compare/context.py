@@ -6,7 +6,7 @@ import socket
 import time
 
 from . import figures, payledger, plan, rounds, workspace
-from .workload import Workload
+from .workload import ID_KINDS, Workload
 
 SINGLE = Workload(clients=64, in_flight=plan.PIPELINE, accounts=plan.ACCOUNTS)
 # Room for what comes while an answer takes long: the open loop must not become a closed one.
@@ -66,7 +66,7 @@ class Context:
             begin = time.monotonic()
             stored = self.big.fill(self.settings.payments, self.settings.many_accounts,
                                    self.deadline.left_s(self.settings.fill_s),
-                                   ("v7", "random"))
+                                   ID_KINDS)
             rounds.say(f"    {stored:,} payments stored ({time.monotonic() - begin:.0f} s)")
             self.big.pause()
         return self.big

@@ -106,14 +106,6 @@ class Etcd:
                         "--first", str(self.accounts), "--open", "--clients", "16")
         self.accounts = accounts
 
-    def call(self, *command, timeout_s):
-        try:
-            return self.space.call(*command, timeout_s=timeout_s)
-        except workspace.Failed as error:
-            if error.status == LOAD_WRONG:
-                raise workspace.Wrong(f"etcd: {error}") from error
-            raise
-
     def run(self, load):
         if load.payments != 1 or load.rate:
             raise workspace.Failed("etcd: one payment per transaction, closed loop")
@@ -121,12 +113,12 @@ class Etcd:
         own = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = workspace.cpu_seconds(self.roots())
         begin = time.monotonic()
-        out = self.call(
+        out = self.space.call(
             self.load, "--port", str(self.leader()), "--clients", str(load.clients),
             "--connections", str(min(load.clients, CONNECTIONS_MAX)), "--accounts",
             str(load.accounts), "--distribution", load.distribution, "--exponent",
             str(int(workload.ZIPF_EXPONENT * 100)), "--seconds", str(load.seconds), "--warmup",
-            str(load.warmup), timeout_s=load.seconds + load.warmup + 120)
+            str(load.warmup), timeout_s=load.seconds + load.warmup + 120, wrong=LOAD_WRONG)
         took_s = time.monotonic() - begin
         cpu = workspace.cpu_seconds(self.roots()) - cpu
         used = resource.getrusage(resource.RUSAGE_CHILDREN)

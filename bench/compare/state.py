@@ -5,7 +5,6 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import os
-import re
 import resource
 import sys
 import threading
@@ -14,6 +13,7 @@ import time
 from . import figures, payledger, plan, workspace
 from .context import SINGLE, Skipped, middle
 from .speed import Outcome, ms, per_s, rate, rates, seconds_of
+from .workload import ID_KINDS
 
 sys.path.insert(0, os.path.join(payledger.ROOT, "tests", "cluster"))
 
@@ -97,7 +97,7 @@ def kinds_in_turn(context, system, load):
     """{kind of ids: medians}, once a round each."""
     def run(ids):
         return system.run(dataclasses.replace(load, ids=ids))
-    kinds = ("v7", "random") if system.knows("--ids") else ("v7",)
+    kinds = ID_KINDS if system.knows("--ids") else ID_KINDS[:1]
     return context.alternate({ids: (lambda ids=ids: run(ids)) for ids in kinds})
 
 
@@ -385,9 +385,8 @@ def state_transfer(context, system):
         load = pool.submit(context.open_loop, system, COPY_RATE, COPY_LOAD_S)
         time.sleep(context.warmup + 1)
         system.cluster.start(follower)
-        begin, come, end = copy_times(system, follower)
+        begin, come, end, size = copy_seen(system, follower)
         during = load.result()
-    size = copied_bytes(system, follower)
     loaded_s = figures.time_s(during["started_at"]) + context.warmup
     # The seconds of the copy, and one on either side: the two clocks do not begin together.
     seen = [row["p99_us"] for row in seconds_of(during)
@@ -412,9 +411,9 @@ def snapshots(system, number):
     return system.metrics(number)["payledger_snapshots_taken_total"]
 
 
-def copy_times(system, number):
+def copy_seen(system, number):
     """When a node's log says that a copy began, that all had come, and that it was sound, in
-    seconds since 1970."""
+    seconds since 1970; and its bytes."""
     deadline = time.monotonic() + COPY_WAIT_S
     while True:
         text = system.cluster.log_text(number).rpartition("--- start of node")[2]
@@ -423,14 +422,8 @@ def copy_times(system, number):
         come = [line for line in lines if "all has come, and is checked now" in line]
         ended = [line for line in lines if "the copy is sound" in line]
         if begun and come and ended:
-            return tuple(figures.time_s(found[-1].split(" ", 1)[0])
-                         for found in (begun, come, ended))
+            return (*(figures.time_s(found[-1].split(" ", 1)[0])
+                      for found in (begun, come, ended)), int(come[-1].rpartition("bytes=")[2]))
         if time.monotonic() > deadline or not system.cluster.nodes[number].alive():
             raise workspace.Failed(f"node {number} did not fetch the state:\n{text[-600:]}")
         time.sleep(0.1)
-
-
-def copied_bytes(system, number):
-    """As the node that fetched it says."""
-    text = system.cluster.log_text(number).rpartition("--- start of node")[2]
-    return int(re.findall(r"all has come, and is checked now: bytes=(\d+)", text)[-1])

@@ -5,6 +5,7 @@ import dataclasses
 # PostgreSQL's pgbench takes no exponent up to 1, so all systems get one above.
 ZIPF_EXPONENT = 1.1
 AMOUNT_MINOR = 100
+ID_KINDS = ("v7", "random")
 
 
 @dataclasses.dataclass(frozen=True)

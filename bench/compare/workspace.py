@@ -4,6 +4,7 @@ killed, keeper.py sees to that."""
 import contextlib
 import glob
 import os
+import shlex
 import pwd
 import shutil
 import signal
@@ -140,8 +141,10 @@ class Workspace:
         self.running.append(process)
         return process
 
-    def call(self, *command, user=None, timeout_s=600, env=None, stdin=None, check=True):
-        """Runs a program to its end; returns what it printed."""
+    def call(self, *command, user=None, timeout_s=600, env=None, stdin=None, check=True,
+             wrong=None):
+        """Runs a program to its end; returns what it printed. wrong: the exit status by which it
+        says that a book is not right."""
         process = subprocess.Popen([*_guarded(user), *command], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.dir,
                                    text=True, start_new_session=True,
@@ -152,8 +155,11 @@ class Workspace:
             _kill(process)
             raise
         if check and process.returncode != 0:
-            raise Failed(f"{os.path.basename(command[0])}: status {process.returncode}: "
-                         f"{errors.strip()[-600:]} {out.strip()[-200:]}", process.returncode)
+            text = (f"{os.path.basename(command[0])}: status {process.returncode}: "
+                    f"{errors.strip()[-600:]} {out.strip()[-200:]}")
+            if process.returncode == wrong:
+                raise Wrong(f"after {shlex.join(command)}: {text}")
+            raise Failed(text, process.returncode)
         return out
 
     def log_tail(self, name):

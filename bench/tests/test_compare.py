@@ -143,13 +143,17 @@ class Parsing(unittest.TestCase):
         self.assertEqual(figures.time_s(read["started_at"]), 1795428000.5)
 
     def test_a_wrong_book_of_etcd_ends_everything(self):
+        space = workspace.Workspace("/tmp")
+        self.addCleanup(space.close)
         for status, kind in ((1, workspace.Failed), (3, workspace.Wrong)):
-            def call(*_, timeout_s, status=status):
-                raise workspace.Failed(f"after {timeout_s} s", status)
             system = etcd.Etcd.__new__(etcd.Etcd)
-            system.space = types.SimpleNamespace(call=call)
+            system.load, system.accounts = "load", 10_000
+            system.leader, system.roots = (lambda: 1), (lambda: [])
+            system.space = types.SimpleNamespace(
+                call=lambda *_, timeout_s, wrong, status=status: space.call(
+                    "sh", "-c", f"exit {status}", timeout_s=timeout_s, wrong=wrong))
             with self.assertRaises(kind) as raised:
-                system.call("load", timeout_s=10)
+                system.run(Workload())
             self.assertIs(type(raised.exception), kind)
 
 
